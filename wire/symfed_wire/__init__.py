@@ -1,0 +1,1 @@
+"""What gateway, operator, node and the outside agree on."""
