@@ -15,8 +15,8 @@ from symfed_node.statistics.state import Feature, Positions, Statistics, empty, 
 
 def complete_rows(columns: FloatArray) -> npt.NDArray[np.bool_]:
     """Which of the n rows of `columns` (p, n) have a value in every column, (n,)."""
-    complete: npt.NDArray[np.bool_] = ~np.isnan(columns).any(axis=0)
-    return complete
+    missing: npt.NDArray[np.bool_] = np.isnan(columns)
+    return ~np.logical_or.reduce(missing, axis=0)
 
 
 def choose_shift(columns: FloatArray) -> FloatArray:
@@ -30,8 +30,8 @@ def accumulate(columns: FloatArray, features: Sequence[Feature], shift: FloatArr
     """The statistics of the n rows in `columns` (p, n) around `shift` (p,).
 
     Rows with missing values are to be left out before (`complete_rows`). Each chunk is one float64 matrix
-    product; the chunks are added in double-double. Raises ValueOutOfRangeError for infinite or too large values
-    and SchemaMismatchError when the number of columns is not that of the features.
+    product; the chunks are added in double-double. Raises ValueOutOfRangeError for infinite or too large
+    values and SchemaMismatchError when the number of columns is not that of the features.
     """
     p, n = columns.shape
     if p != len(features):

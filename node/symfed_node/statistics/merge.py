@@ -34,7 +34,7 @@ def add(a: Statistics, b: Statistics) -> Statistics:
 
 
 def subtract(a: Statistics, b: Statistics) -> Statistics:
-    """The statistics of the rows of `a` without those of `b`; the smallest and largest values are then unknown."""
+    """The statistics of the rows of `a` without those of `b`; the extremes are then not known."""
     _check_same(a, b)
     if b.rows > a.rows:
         raise StatisticsError(

@@ -11,8 +11,8 @@ def grid_shift(mean: FloatArray, deviation: FloatArray) -> FloatArray:
     """`mean` (p,) rounded to a power-of-two grid no finer than a quarter of `deviation` (p,).
 
     On so coarse a grid the mean of many rows says nothing about one of them, and it stays within half a
-    standard deviation, where the sums lose no digits. A constant column has no deviation; its grid is 2^-32 of
-    the mean, which hides nothing that count and sum would not show anyway.
+    standard deviation, where the sums lose no digits. A constant column has no deviation; its grid is 2^-32
+    of the mean, which hides nothing that count and sum would not show anyway.
     """
     finest = np.maximum(deviation / 4, np.abs(mean) * _FINEST)
     _, exponent = np.frexp(finest)
