@@ -1,0 +1,1 @@
+"""Three peers of two customers, one regression model on all their rows: what `make demo` shows."""
