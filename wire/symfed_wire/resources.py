@@ -122,7 +122,7 @@ _QUANTITY = re.compile(
 
 
 def parse_quantity(value: int | str) -> int:
-    """The whole number of a Kubernetes quantity (`1Gi` is 1073741824), rounded up; ValueError when it is none."""
+    """A Kubernetes quantity as a whole number, rounded up (`1Gi` is 1073741824); ValueError if it is none."""
     match = _QUANTITY.fullmatch(str(value))
     if match is None:
         raise ValueError(f"{value!r} is not a quantity; write a number such as 1073741824 or 1Gi")
@@ -367,7 +367,7 @@ class Toleration(_Model):
     key: str | None = None
     operator: str | None = None
     value: str | None = None
-    effect: str | None = None
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
     toleration_seconds: int | None = None
 
 

@@ -1,0 +1,55 @@
+"""The servers that integration tests share, and a namespace of its own for each test."""
+
+import secrets
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from symfed_wire.kube import NAMESPACES, Kube, KubeConfig
+from tests.cluster.gobuild import ProgramMissingError, can_build, program
+from tests.integration.servers import ControlPlane
+
+PROGRAMS = ("etcd", "kube-apiserver", "nats-server")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks everything in this folder, so that nobody forgets it."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.integration)
+
+
+@pytest.fixture(scope="session")
+def programs() -> None:
+    """Skips where the programs can neither be found nor built; fails where `make programs` was missed."""
+    try:
+        for name in PROGRAMS:
+            program(name)
+    except ProgramMissingError as error:
+        if reason := can_build():
+            pytest.skip(f"{error}, but {reason}")
+        raise
+
+
+@pytest.fixture(scope="session")
+def control_plane(programs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """An API server with symfed's CRDs, one for the whole run; tests keep apart by namespaces."""
+    with ControlPlane(tmp_path_factory.mktemp("control-plane")) as running:
+        running.apply_crds()
+        yield running
+
+
+@pytest.fixture
+async def kube(control_plane: ControlPlane) -> AsyncIterator[Kube]:
+    """The parts' own client with an administrator's rights; a test each, as it belongs to the test's loop."""
+    async with Kube(KubeConfig.from_file(control_plane.kubeconfig)) as client:
+        yield client
+
+
+@pytest.fixture
+async def namespace(kube: Kube) -> str:
+    """A new namespace. Nothing deletes it: there is no controller, and the server goes with the run."""
+    name = f"test-{secrets.token_hex(4)}"
+    await kube.create(NAMESPACES, None, {"metadata": {"name": name}})
+    return name
