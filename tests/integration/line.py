@@ -6,15 +6,15 @@ import secrets
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterator
 
 import httpx
 import uvicorn
-
 from examples.demo.flow import Customer, Surroundings
+
 from tests.integration.pods import PodRunner, ServiceProxy
 from tests.integration.servers import ControlPlane, NatsServer, free_port, wait_until
 
@@ -52,16 +52,25 @@ def started_line(folder: Path) -> Iterator[Line]:
         proxy = ServiceProxy(pods)
         stack.enter_context(_served(proxy))
         url = f"http://127.0.0.1:{(gateway_port := free_port())}"
-        customers = tuple(_make_customer(control_plane, f"c{n}") for n in (1, 2))
-        stack.enter_context(_part("symfed-operator", ["run"], folder, _operator_environment(control_plane, nats, folder, url)))
+        customers = (_make_customer(control_plane, "c1"), _make_customer(control_plane, "c2"))
         stack.enter_context(
-            _part("symfed-gateway", [], folder, _gateway_environment(control_plane, nats, proxy, gateway_port, url))
+            _part("symfed-operator", ["run"], folder, _operator_environment(control_plane, nats, folder, url))
+        )
+        stack.enter_context(
+            _part(
+                "symfed-gateway",
+                [],
+                folder,
+                _gateway_environment(control_plane, nats, proxy, gateway_port, url),
+            )
         )
         wait_until(lambda: _is_ready(url), f"the gateway at {url} is not ready")
         yield Line(control_plane, pods, Surroundings(url, nats.url, customers), folder)
 
 
-def _operator_environment(control_plane: ControlPlane, nats: NatsServer, folder: Path, url: str) -> dict[str, str]:
+def _operator_environment(
+    control_plane: ControlPlane, nats: NatsServer, folder: Path, url: str
+) -> dict[str, str]:
     return {
         "KUBECONFIG": str(control_plane.kubeconfig),
         "SYMFED_NAMESPACE": SYSTEM,

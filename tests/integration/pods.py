@@ -126,7 +126,9 @@ class PodRunner:
         for volume in volumes.values():
             if "secret" in volume:
                 _write_secret(client, namespace, volume["secret"]["secretName"], folder)
-        claims = [v["persistentVolumeClaim"]["claimName"] for v in volumes.values() if "persistentVolumeClaim" in v]
+        claims = [
+            v["persistentVolumeClaim"]["claimName"] for v in volumes.values() if "persistentVolumeClaim" in v
+        ]
         data = folder / (claims[0] if claims else sts["metadata"]["uid"])
         data.mkdir(exist_ok=True)
         kubeconfig = folder / "kubeconfig"
@@ -160,7 +162,9 @@ class PodRunner:
         old = sts.get("status", {})
         if all(old.get(field, 0) == value for field, value in status.items()):
             return
-        path = f"/apis/apps/v1/namespaces/{sts['metadata']['namespace']}/statefulsets/{sts['metadata']['name']}"
+        path = (
+            f"/apis/apps/v1/namespaces/{sts['metadata']['namespace']}/statefulsets/{sts['metadata']['name']}"
+        )
         client.patch(
             f"{path}/status",
             json={"status": status},
