@@ -71,8 +71,8 @@ class Process:
 
     def start(self, is_ready: Callable[[], bool]) -> None:
         """Starts the program and waits until it is ready."""
-        # The kernel ends the server when the tests are killed and cannot do it themselves. It does so too when the
-        # starting thread ends: call this from the main thread.
+        # The kernel ends the server when the tests are killed and cannot do it themselves.
+        # It does so too when the starting thread ends: call this from the main thread.
         setpriv = shutil.which("setpriv")
         guard = [setpriv, "--pdeathsig", "KILL", "--"] if setpriv else []
         with self.log.open("ab") as log:
