@@ -1,10 +1,30 @@
 """The backend for a NATS system that the operator administers: accounts, users and streams."""
 
+import asyncio
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
-from symfed_operator.backends.base import ManagedFederation, MemberSeeds
-from symfed_wire.documents import NatsAddress, Signed
+from symfed_operator.backends.base import ManagedFederation, MemberSeeds, NoCapacityError
+from symfed_operator.backends.nats.account import (
+    FEDERATION_MAX_BYTES,
+    account_without_storage,
+    address_of,
+    federation_account,
+    grant,
+    member_account,
+    readers_account,
+)
+from symfed_operator.backends.nats.jwt import says_the_same
+from symfed_operator.backends.nats.keys import public_key
+from symfed_operator.backends.nats.streams import Stream, stream_of
+from symfed_operator.backends.nats.system import Storage, SystemUser
+from symfed_wire.documents import Signed
 from symfed_wire.join import NatsGrant
+
+__all__ = ["NatsBackend", "NatsSettings", "address_of"]
+
+_AT_ONCE = 8  # connections of one federation to its accounts
 
 
 @dataclass(frozen=True)
@@ -26,9 +46,18 @@ class NatsSettings:
     request_timeout: float = 5.0
 
 
-def address_of(uuid: str) -> NatsAddress:
-    """Where the readers find a member: what the federation document says about it."""
-    return NatsAddress(get=f"get.{uuid}", head=f"head.{uuid}")
+@dataclass(frozen=True)
+class _Account:
+    """An account that stores: whose it is, its two seeds, and its bytes."""
+
+    name: str
+    account: str = field(repr=False)
+    signing: str = field(repr=False)
+    max_bytes: int = 0
+
+    @property
+    def key(self) -> str:
+        return public_key(self.account)
 
 
 class NatsBackend:
@@ -36,23 +65,139 @@ class NatsBackend:
 
     def __init__(self, settings: NatsSettings) -> None:
         self._settings = settings
+        self._system = SystemUser(
+            settings.internal_hosts,
+            settings.system_creds,
+            settings.operator_signing_seed,
+            settings.request_timeout,
+        )
 
     async def close(self) -> None:
         """Closes the connection."""
-        raise NotImplementedError
+        await self._system.close()
 
     async def apply(self, wanted: ManagedFederation) -> dict[str, NatsGrant]:
         """See `Backend.apply`."""
-        raise NotImplementedError
+        operator, now = self._settings.operator_signing_seed, datetime.now(UTC)
+        storing = _storing_accounts(wanted)
+        storage = await self._system.storage()
+        _check_capacity(wanted, storing, storage)
+        # An account that the server could not give its storage to when it came is pushed again.
+        waiting = {
+            account.key
+            for account in storing
+            if not storage.is_cluster and account.key not in storage.reserved
+        }
+        exporters = {
+            public_key(wanted.seeds.account): federation_account(wanted, operator, now),
+            **{
+                public_key(member.seeds.account): member_account(wanted, member, operator, now)
+                for member in wanted.members
+            },
+        }
+        # The exporters first: an import from an account that is not there yet stays without effect.
+        await asyncio.gather(*(self._push(key, token, key in waiting) for key, token in exporters.items()))
+        await self._push_readers(wanted, now)
+        at_once = asyncio.Semaphore(_AT_ONCE)
+
+        async def ensure_stream(account: _Account) -> None:
+            async with at_once, self._stream(account) as stream:
+                await stream.ensure()
+
+        await asyncio.gather(*(ensure_stream(account) for account in storing))
+        return {
+            member.uuid: grant(wanted, member, self._settings.advertised_hosts) for member in wanted.members
+        }
 
     async def publish_document(self, wanted: ManagedFederation, document: Signed) -> None:
         """See `Backend.publish_document`."""
-        raise NotImplementedError
+        async with self._stream(_federation_account(wanted)) as stream:
+            await stream.publish_document(document)
 
     async def remove_member(self, wanted: ManagedFederation, seeds: MemberSeeds) -> None:
         """See `Backend.remove_member`."""
-        raise NotImplementedError
+        others = tuple(member for member in wanted.members if member.seeds.account != seeds.account)
+        remaining = ManagedFederation(
+            uid=wanted.uid,
+            name=wanted.name,
+            seeds=wanted.seeds,
+            stream_max_bytes=wanted.stream_max_bytes,
+            members=others,
+        )
+        await self._push_readers(remaining, datetime.now(UTC))
+        await self._free(_Account(f"a removed member of {wanted.name}", seeds.account, seeds.signing))
 
     async def delete(self, wanted: ManagedFederation) -> None:
         """See `Backend.delete`."""
-        raise NotImplementedError
+        readers = public_key(wanted.seeds.readers_account)
+        if await self._system.look_up(readers) is not None:
+            await self._system.delete([readers])
+        for account in _storing_accounts(wanted):
+            await self._free(account)
+
+    async def _push_readers(self, wanted: ManagedFederation, now: datetime) -> None:
+        token = readers_account(wanted, self._settings.operator_signing_seed, now)
+        await self._push(public_key(wanted.seeds.readers_account), token)
+
+    async def _push(self, account: str, token: str, again: bool = False) -> None:
+        """Pushes an account's token unless the server has one that says the same."""
+        stored = await self._system.look_up(account)
+        if stored is None or again or not says_the_same(stored, token):
+            await self._system.push(token)
+
+    async def _free(self, account: _Account) -> None:
+        """Stream, then JetStream, then account: data left behind turns the server's health check red."""
+        stored = await self._system.look_up(account.key)
+        if stored is None:
+            return
+        if account.key in (await self._system.storage()).reserved:
+            async with self._stream(account) as stream:
+                await stream.free()
+        await self._push(
+            account.key,
+            account_without_storage(
+                account.name,
+                account.account,
+                account.signing,
+                self._settings.operator_signing_seed,
+                datetime.now(UTC),
+            ),
+        )
+        await self._system.delete([account.key])
+
+    def _stream(self, account: _Account) -> AbstractAsyncContextManager[Stream]:
+        return stream_of(
+            self._settings.internal_hosts,
+            account.account,
+            account.signing,
+            name=account.name,
+            timeout=self._settings.request_timeout,
+        )
+
+
+def _federation_account(wanted: ManagedFederation) -> _Account:
+    seeds = wanted.seeds
+    return _Account(f"federation {wanted.name}", seeds.account, seeds.signing, FEDERATION_MAX_BYTES)
+
+
+def _storing_accounts(wanted: ManagedFederation) -> list[_Account]:
+    return [
+        _federation_account(wanted),
+        *(
+            _Account(f"member {m.uuid}", m.seeds.account, m.seeds.signing, wanted.stream_max_bytes)
+            for m in wanted.members
+        ),
+    ]
+
+
+def _check_capacity(wanted: ManagedFederation, storing: list[_Account], storage: Storage) -> None:
+    """A server stores an account's claims and then gives it no JetStream when the bytes are promised away."""
+    if storage.is_cluster:
+        return
+    needed = sum(max(0, account.max_bytes - storage.reserved.get(account.key, 0)) for account in storing)
+    if needed > storage.free():
+        raise NoCapacityError(
+            f"federation {wanted.name} needs {needed} bytes of storage more and the NATS server has"
+            f" {max(0, storage.free())} of {storage.max_bytes} not yet reserved: raise its JetStream limit"
+            " (nats.jetstream.maxFileStore), or lower the federation's streamMaxBytes"
+        )

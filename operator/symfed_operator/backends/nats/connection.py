@@ -1,0 +1,93 @@
+"""Connections to NATS that say in words why they fail."""
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+import nats.errors
+from nats.aio.client import Client
+
+from symfed_operator.backends.base import AuthorizationFailedError, BackendError, UnreachableError
+from symfed_operator.backends.nats.account import operator_user
+from symfed_operator.backends.nats.keys import new_user_seed, public_key, sign
+
+_REFUSED = "authorization violation"
+
+
+async def dial(
+    hosts: tuple[str, ...], token: str, seed: str, *, who: str, hint: str, timeout: float
+) -> Client:
+    """A connection that is not renewed behind the caller's back, so that refused credentials fail at once.
+
+    Args:
+        who: whose credentials these are, for the message of an error.
+        hint: what to do when they are refused.
+        timeout: seconds for all of it, over all hosts.
+
+    Raises:
+        AuthorizationFailedError: a server is there and refuses these credentials.
+        UnreachableError: no server answers.
+    """
+    faults: list[Exception] = []
+
+    async def note(fault: Exception) -> None:
+        faults.append(fault)
+
+    connection = Client()
+    try:
+        async with asyncio.timeout(timeout):
+            await connection.connect(
+                list(hosts),
+                user_jwt_cb=token.encode,
+                signature_cb=lambda nonce: base64.b64encode(sign(seed, nonce.encode())),
+                name="symfed-operator",
+                allow_reconnect=False,
+                max_reconnect_attempts=1,  # one try a host; the client would else try for minutes
+                reconnect_time_wait=0,
+                error_cb=note,
+            )
+    except (nats.errors.Error, OSError, TimeoutError) as error:
+        await connection.close()
+        raise _in_words([*faults, error], hosts, who, hint, timeout) from error
+    except BaseException:
+        await connection.close()
+        raise
+    return connection
+
+
+@asynccontextmanager
+async def account_connection(
+    hosts: tuple[str, ...], account: str, signing: str, *, name: str, timeout: float
+) -> AsyncIterator[Client]:
+    """A short connection as the operator's own user in an account, which its two seeds give."""
+    seed = new_user_seed()
+    token = operator_user(public_key(seed), account, signing, datetime.now(UTC))
+    connection = await dial(
+        hosts,
+        token,
+        seed,
+        who=f"the operator's user in the account of {name} ({public_key(account)})",
+        hint="The server does not trust accounts of this operator's key: check that Secret"
+        " symfed-nats-operator belongs to this server",
+        timeout=timeout,
+    )
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+def _in_words(
+    faults: list[Exception], hosts: tuple[str, ...], who: str, hint: str, timeout: float
+) -> BackendError:
+    where = ", ".join(hosts)
+    if any(_REFUSED in str(fault).lower() for fault in faults):
+        return AuthorizationFailedError(f"NATS at {where} refuses {who}. {hint}")
+    # What the last host that was tried said tells more than "no servers available", which comes after it.
+    told = [fault for fault in faults if not isinstance(fault, nats.errors.NoServersError | TimeoutError)]
+    cause = f"{told[-1]}" if told else f"no answer within {timeout:g} s"
+    return UnreachableError(
+        f"NATS at {where} cannot be reached: {cause}. Check that the server runs and the address is right"
+    )
