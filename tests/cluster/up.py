@@ -1,0 +1,80 @@
+"""`make up`: the cluster, the images, the chart and two customers; and `.symfed/env` to use them by.
+
+Running it again repairs what is broken and brings changed sources into the cluster.
+"""
+
+import argparse
+import subprocess
+import sys
+
+from tests.cluster import deploy, gobuild, images, kind, local
+from tests.cluster.console import ClusterError, say, step
+from tests.cluster.images import PARTS, Image
+from tests.cluster.layout import NODE_ADDRESS, PAUSE_IMAGE
+from tests.cluster.machine import cluster_kind
+
+
+def main() -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--without-chart", action="store_true", help="stop at an empty cluster with the images"
+    )
+    arguments = parser.parse_args()
+    try:
+        with gobuild.locked(gobuild.cache_folder() / "cluster.lock", "another `make up` or `make down`"):
+            up(with_chart=not arguments.without_chart)
+    except (ClusterError, gobuild.ProgramMissingError, subprocess.CalledProcessError) as error:
+        print(f"make up: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def up(with_chart: bool) -> None:
+    """Brings everything up.
+
+    Raises ClusterError that says what does not come, and what was seen.
+    """
+    if cluster_kind() == "kind":
+        gobuild.build(["kubectl", "helm"])
+        kind.up()
+        ready = kind_images()
+        address = kind.address()
+    else:
+        with step("programs"):
+            gobuild.build()
+        local.up()
+        ready = local_images()
+        local.wait_ready()
+        address = NODE_ADDRESS
+    if not with_chart:
+        return
+    deploy.install(ready, address)
+    with step("customers"):
+        customers = deploy.ensure_customers()
+    deploy.wait_answering(address)
+    deploy.write_environment(address, customers)
+    say(f"ready: the gateway answers at {deploy.gateway_url(address)}; `. .symfed/env` sets the rest")
+
+
+def kind_images() -> dict[str, Image]:
+    """Builds the parts' images with Docker and loads them; NATS comes from its makers."""
+    ready = {part: images.build_with_docker(part) for part in PARTS}
+    for image in ready.values():
+        kind.load(image)
+    return ready
+
+
+def local_images() -> dict[str, Image]:
+    """Builds the images with buildah and imports them; nothing is pulled from anywhere."""
+    images.ensure_in_local_cluster(images.of_program(PAUSE_IMAGE.rpartition("/")[2].partition(":")[0]))
+    nats = images.of_program("nats-server")
+    images.ensure_in_local_cluster(nats)
+    ready = {part: images.of_part(part) for part in PARTS}
+    for part, image in ready.items():
+        images.ensure_in_local_cluster(image, part)
+    return {**ready, "nats": nats}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
