@@ -1,0 +1,55 @@
+"""Which heads may be trusted, and which epoch comes next. Pure."""
+
+from symfed_node.errors import NodeError
+from symfed_wire.documents import (
+    HEAD_CONTEXT,
+    FederationDocument,
+    Member,
+    Signed,
+    SnapshotHead,
+    verify_document,
+)
+
+MAX_CHUNK = 1 << 20
+
+
+class HeadRejectedError(NodeError):
+    """A stored head is not what its member may have signed."""
+
+    reason = "HeadRejected"
+
+
+class SecondDigestError(HeadRejectedError):
+    """Two different snapshots carry one epoch: two nodes run with one identity."""
+
+
+def check_head(
+    signed: Signed, member: Member, document: FederationDocument, held: SnapshotHead | None
+) -> SnapshotHead:
+    """The head in `signed`, when it may replace `held` or is it.
+
+    Raises SignatureError, MalformedError, HeadRejectedError and SecondDigestError.
+    """
+    head = verify_document(signed, HEAD_CONTEXT, member.identity_key, SnapshotHead)
+    if head.federation != document.federation or head.peer != member.uuid:
+        raise HeadRejectedError(f"the head is that of peer {head.peer} in federation {head.federation}")
+    if not 0 <= head.size <= document.settings.stream_max_bytes or not 0 < head.chunk <= MAX_CHUNK:
+        raise HeadRejectedError(f"the head has size {head.size} in chunks of {head.chunk} bytes")
+    if document.settings.encrypt and head.key_generation == 0:
+        raise HeadRejectedError("the snapshot is not sealed, which this federation demands")
+    if held is not None and head.epoch < held.epoch:
+        raise HeadRejectedError(f"epoch {head.epoch} is below {held.epoch}, which was merged before")
+    if held is not None and head.epoch == held.epoch and head.sha256 != held.sha256:
+        raise SecondDigestError(
+            f"epoch {head.epoch} has a second digest: two nodes run with the identity of this peer"
+        )
+    return head
+
+
+def next_epoch(last_used: int, stored: int) -> int:
+    """The epoch of the next put, above every one that was used or stored.
+
+    Its slot (epoch modulo 2) is not the stored head's, whose chunks must stay until the new head is there.
+    """
+    epoch = max(last_used, stored) + 1
+    return epoch + 1 if stored and epoch % 2 == stored % 2 else epoch

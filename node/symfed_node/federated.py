@@ -1,0 +1,81 @@
+"""The federated project: the sum of what the members have published (federation.md, Merging). Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from symfed_node.statistics.errors import SchemaMismatchError
+from symfed_node.statistics.merge import digest, extend_features, merge_snapshots
+from symfed_node.statistics.published import from_snapshot
+from symfed_node.statistics.state import Feature, Statistics, select
+from symfed_wire.documents import SnapshotHead, schema_digest
+from symfed_wire.snapshot import SnapshotError, decode
+
+
+@dataclass(frozen=True, eq=False)
+class PeerSnapshot:
+    """A member's verified snapshot."""
+
+    head: SnapshotHead
+    stats: Statistics
+
+
+@dataclass(frozen=True, eq=False)
+class Federated:
+    """The merged snapshots."""
+
+    stats: Statistics
+    """over all features that ever got an index here, in that order"""
+    members: Mapping[str, SnapshotHead]
+    """whose snapshots are in the sum, by uuid"""
+    left_out: Mapping[str, str]
+    """uuid → why that member's snapshot is not in the sum"""
+    digest: str
+    """of the sums alone, the same on every peer"""
+
+    @property
+    def epoch(self) -> int:
+        """Sum of the members' epochs: it grows with every exchange."""
+        return sum(head.epoch for head in self.members.values())
+
+
+def read_snapshot(head: SnapshotHead, body: bytes) -> PeerSnapshot:
+    """The statistics in a body, held against its head. Raises SnapshotError or StatisticsError."""
+    content = decode(body)
+    stats = from_snapshot(content)
+    if stats.rows != head.rows:
+        raise SnapshotError(f"the head says {head.rows} rows and the snapshot {stats.rows}")
+    if schema_digest(zip(content.names, content.types, strict=True)) != head.schema_digest:
+        raise SnapshotError("the head's schema is not that of the snapshot")
+    return PeerSnapshot(head, stats)
+
+
+def merge_members(
+    snapshots: Mapping[str, PeerSnapshot], kept: Sequence[Feature], admin: str | None
+) -> Federated:
+    """Add up `snapshots` (by uuid) in the order of the uuids' bytes.
+
+    `kept` are the features that have an index already; behind them come the admin's, then the others'.
+    A member whose features conflict in type is left out.
+    """
+    in_order = sorted(snapshots, key=str.encode)
+    features, left_out = tuple(kept), dict[str, str]()
+    for peer in sorted(in_order, key=lambda peer: peer != admin):  # stable: the admin first, then by uuid
+        try:
+            features = extend_features(features, snapshots[peer].stats.features)
+        except SchemaMismatchError as error:
+            left_out[peer] = str(error)
+    members = [peer for peer in in_order if peer not in left_out]
+    stats = merge_snapshots([snapshots[peer].stats for peer in members], features)
+    return Federated(
+        stats=stats,
+        members={peer: snapshots[peer].head for peer in members},
+        left_out=left_out,
+        digest=digest(known_part(stats)),
+    )
+
+
+def known_part(stats: Statistics) -> Statistics:
+    """`stats` without the features that none of its rows has: those keep their index and nothing else."""
+    return select(stats, [i for i, count in enumerate(stats.count) if count > 0])
