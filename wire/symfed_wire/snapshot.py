@@ -111,20 +111,20 @@ def _read(data: bytes) -> dict[str, pa.Scalar]:
     try:
         with pa.ipc.open_stream(data) as reader:
             version = (reader.schema.metadata or {}).get(_VERSION_KEY)
-            if version != _VERSION:
-                raise SnapshotError(f"the snapshot has version {version!r}, this program reads {_VERSION!r}")
+            names: list[str] = reader.schema.names
             batches = list(reader)
         for batch in batches:
             batch.validate(full=True)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise SnapshotError(f"the snapshot is no Arrow stream: {error}") from error
+    if version != _VERSION:
+        raise SnapshotError(f"the snapshot has version {version!r}, this program reads {_VERSION!r}")
     if [batch.num_rows for batch in batches] != [1]:
         raise SnapshotError("the snapshot must be one record batch of one row")
     [batch] = batches
-    for name in batch.schema.names:
-        if batch.schema.names.count(name) > 1:
-            raise SnapshotError(f"the snapshot has more than one field {name}")
-    known = {name: batch.column(name) for name in batch.schema.names if name in _TYPES}
+    if len(set(names)) != len(names):
+        raise SnapshotError("the snapshot has two fields of one name")
+    known = {name: batch.column(name) for name in names if name in _TYPES}
     for name, column in known.items():
         if column.type != _TYPES[name]:
             raise SnapshotError(f"{name} of the snapshot has type {column.type}, not {_TYPES[name]}")

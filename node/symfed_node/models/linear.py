@@ -69,8 +69,8 @@ def fit_linear(stats: Statistics, inputs: Sequence[int], target: int) -> LinearM
     """The least-squares model of the feature `target` from the features `inputs` (positions in `stats`).
 
     Solved on the correlation matrix: by Cholesky, above ILL_CONDITIONED by eigenvalues.
-    Raises ModelError, TooFewRowsError, ConstantFeatureError, CollinearError and, where a feature is not known in
-    all rows, GapsNotSupportedError.
+    Raises ModelError, TooFewRowsError, ConstantFeatureError, CollinearError and, where a feature is not known
+    in all rows, GapsNotSupportedError.
     """
     _check_request(stats, inputs, target)
     chosen = select(stats, [*inputs, target])

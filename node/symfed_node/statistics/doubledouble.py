@@ -7,6 +7,7 @@ and Popescu, "Tight and rigorous error bounds for basic building blocks of doubl
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -16,6 +17,7 @@ import numpy.typing as npt
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 
 _SPLITTER = 134217729.0  # 2^27 + 1 cuts the 53 bits of a float64 into two halves of at most 26
+_BLOCK = 8192
 
 
 def two_sum(a: FloatArray, b: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -98,6 +100,19 @@ class DoubleDouble:
         high, lost = two_prod(self.hi, other.hi)
         return DoubleDouble(*quick_two_sum(high, lost + (self.hi * other.lo + self.lo * other.hi)))
 
+    def cut(self, part: slice) -> DoubleDouble:
+        """A view of the elements in `part`."""
+        return DoubleDouble(self.hi[part], self.lo[part])
+
+    def put(self, part: slice, values: DoubleDouble) -> None:
+        """Writes `values` into the elements in `part`; for who fills an array of its own piece by piece."""
+        self.hi[part], self.lo[part] = values.hi, values.lo
+
     def take(self, positions: npt.NDArray[np.intp]) -> DoubleDouble:
         """The elements at `positions`."""
         return DoubleDouble(self.hi[positions], self.lo[positions])
+
+
+def blocks(size: int) -> Iterator[slice]:
+    """Cuts `size` elements into pieces small enough for intermediate results to stay in the cache."""
+    return (slice(start, min(start + _BLOCK, size)) for start in range(0, size, _BLOCK))

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import reduce
 
 import numpy as np
 
-from symfed_node.statistics.doubledouble import DoubleDouble, FloatArray, quick_two_sum, two_sum
+from symfed_node.statistics.doubledouble import DoubleDouble, FloatArray, blocks, two_sum
 from symfed_node.statistics.errors import GapsNotSupportedError, SchemaMismatchError, StatisticsError
 from symfed_node.statistics.state import Feature, Statistics, diagonal, empty, select, triangle
 
@@ -25,7 +26,7 @@ def add(a: Statistics, b: Statistics) -> Statistics:
         rows=a.rows + b.rows,
         count=a.count + b.count,
         sum=a.sum.add(b.sum),
-        gram=a.gram.add(b.gram),
+        gram=_in_blocks(DoubleDouble.add, a.gram, b.gram),
         m3=a.m3.add(b.m3),
         m4=a.m4.add(b.m4),
         minimum=np.minimum(a.minimum, b.minimum),
@@ -46,7 +47,7 @@ def subtract(a: Statistics, b: Statistics) -> Statistics:
         rows=a.rows - b.rows,
         count=a.count - b.count,
         sum=a.sum.subtract(b.sum),
-        gram=a.gram.subtract(b.gram),
+        gram=_in_blocks(DoubleDouble.subtract, a.gram, b.gram),
         m3=a.m3.subtract(b.m3),
         m4=a.m4.subtract(b.m4),
         minimum=unknown,
@@ -61,28 +62,41 @@ def rebase(stats: Statistics, shift: FloatArray) -> Statistics:
     Raises GapsNotSupportedError when a feature is known in some of the rows only.
     """
     _check_no_gaps(stats)
+    if np.array_equal(stats.shift, shift):
+        return stats
     known = stats.count > 0
     high, low = two_sum(stats.shift, -shift)
-    d = DoubleDouble(*quick_two_sum(np.where(known, high, 0.0), np.where(known, low, 0.0)))
+    d = DoubleDouble(np.where(known, high, 0.0), np.where(known, low, 0.0))
     n = float(stats.rows)
-    rows, columns = triangle(len(stats.features))
+    s, m3 = stats.sum, stats.m3
     squares = stats.gram.take(diagonal(len(stats.features)))
-    s, d2 = stats.sum, d.multiply(d)
-    d3, d4 = d2.multiply(d), d2.multiply(d2)
-    d_rows, d_columns = d.take(rows), d.take(columns)
-    # Each sum is symmetric in the two features, so the order of the features does not change a bit of it.
-    crossed = d_rows.multiply(s.take(columns)).add(d_columns.multiply(s.take(rows)))
+    d2 = d.multiply(d)
+    d3 = d2.multiply(d)
     return replace(
         stats,
         shift=np.array(shift, dtype=np.float64),
         sum=s.add(d.scale(n)),
-        gram=stats.gram.add(crossed).add(d_rows.multiply(d_columns).scale(n)),
-        m3=stats.m3.add(d.multiply(squares).scale(3.0)).add(d2.multiply(s).scale(3.0)).add(d3.scale(n)),
-        m4=stats.m4.add(d.multiply(stats.m3).scale(4.0))
+        gram=_shifted_gram(stats.gram, d, s.add(d.scale(n / 2))),
+        m3=m3.add(d.multiply(squares).scale(3.0)).add(d2.multiply(s).scale(3.0)).add(d3.scale(n)),
+        m4=stats.m4.add(d.multiply(m3).scale(4.0))
         .add(d2.multiply(squares).scale(6.0))
         .add(d3.multiply(s).scale(4.0))
-        .add(d4.scale(n)),
+        .add(d3.multiply(d).scale(n)),
     )
+
+
+def _shifted_gram(gram: DoubleDouble, d: DoubleDouble, t: DoubleDouble) -> DoubleDouble:
+    """S + d·t_y + e·t_x with t = s + nd/2, the packed form of S + d·s_y + e·s_x + nde.
+
+    Symmetric in the two features, so the order of the features does not change a bit of it.
+    """
+    rows, columns = triangle(len(d.hi))
+    result = DoubleDouble(np.empty_like(gram.hi), np.empty_like(gram.lo))
+    for block in blocks(len(rows)):
+        i, j = rows[block], columns[block]
+        crossed = d.take(i).multiply(t.take(j)).add(d.take(j).multiply(t.take(i)))
+        result.put(block, gram.cut(block).add(crossed))
+    return result
 
 
 def extend_features(features: Sequence[Feature], others: Sequence[Feature]) -> tuple[Feature, ...]:
@@ -124,10 +138,7 @@ def merge_snapshots(snapshots: Sequence[Statistics], features: Sequence[Feature]
     shift = np.zeros(len(features))
     for stats in reversed(aligned):
         shift = np.where(stats.count > 0, stats.shift, shift)
-    merged = empty(features, shift)
-    for stats in aligned:
-        merged = add(merged, rebase(stats, shift))
-    return merged
+    return reduce(add, (rebase(stats, shift) for stats in aligned), empty(features, shift))
 
 
 def digest(stats: Statistics) -> str:
@@ -162,6 +173,16 @@ def _widen(stats: Statistics, absent: Sequence[Feature]) -> Statistics:
         minimum=np.concatenate([stats.minimum, none.minimum]),
         maximum=np.concatenate([stats.maximum, none.maximum]),
     )
+
+
+def _in_blocks(
+    operation: Callable[[DoubleDouble, DoubleDouble], DoubleDouble], a: DoubleDouble, b: DoubleDouble
+) -> DoubleDouble:
+    """An elementwise operation on long arrays, done piece by piece in the cache."""
+    result = DoubleDouble(np.empty_like(a.hi), np.empty_like(a.lo))
+    for block in blocks(len(a.hi)):
+        result.put(block, operation(a.cut(block), b.cut(block)))
+    return result
 
 
 def _concatenate(a: DoubleDouble, b: DoubleDouble) -> DoubleDouble:

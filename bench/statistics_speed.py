@@ -1,0 +1,105 @@
+"""What the statistics cost beside the bare work under them: `python bench/statistics_speed.py`.
+
+Ratios of CPU time, taken in one process and interleaved, one BLAS thread; medians. The gates are ratios too,
+because absolute figures say more about the machine than about the code.
+"""
+
+import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import sys
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from symfed_node.statistics.accumulate import accumulate, chunk_rows
+from symfed_node.statistics.doubledouble import DoubleDouble, FloatArray
+from symfed_node.statistics.merge import merge_snapshots
+from symfed_node.statistics.state import Feature, Statistics, empty, triangle_size
+
+REPEATS = 15
+
+
+def cpu_times(*tasks: Callable[[], object]) -> list[float]:
+    """Median CPU seconds of each task, taken in turns."""
+    taken: list[list[float]] = [[] for _ in tasks]
+    for repeat in range(REPEATS + 2):
+        for times, task in zip(taken, tasks, strict=True):
+            start = time.process_time()
+            task()
+            if repeat >= 2:  # the first two warm caches and clocks
+                times.append(time.process_time() - start)
+    return [float(np.median(times)) for times in taken]
+
+
+def syrk(columns: FloatArray) -> None:
+    """The bare products of the same chunks."""
+    size = chunk_rows(columns.shape[0])
+    for start in range(0, columns.shape[1], size):
+        chunk = columns[:, start : start + size]
+        chunk @ chunk.T
+
+
+def dense(p: int, rows: int) -> float:
+    """All statistics of dense rows over the bare SYRK."""
+    columns = np.random.default_rng(p).normal(size=(p, rows))
+    features = [Feature(f"x{i}", "C") for i in range(p)]
+    bare, whole = cpu_times(lambda: syrk(columns), lambda: accumulate(columns, features, np.zeros(p)))
+    speeds = [f"{rows / seconds / 1e6:.2f} M rows/s" for seconds in (bare, whole)]
+    print(f"p={p}: bare SYRK {speeds[0]}, whole statistics {speeds[1]}")
+    return whole / bare
+
+
+def snapshots(p: int, peers: int, shift_differs: bool) -> list[Statistics]:
+    """Snapshots of random sums."""
+    random = np.random.default_rng(p)
+    features = [Feature(f"x{i}", "C") for i in range(p)]
+    made = []
+    for _ in range(peers):
+        base = empty(features, random.integers(-4, 4, p) / 4 if shift_differs else np.zeros(p))
+        made.append(
+            Statistics(
+                **{
+                    **vars(base),
+                    "rows": 1000,
+                    "count": np.full(p, 1000),
+                    "sum": DoubleDouble.of(random.normal(size=p)),
+                    "gram": DoubleDouble.of(random.normal(size=triangle_size(p))),
+                }
+            )
+        )
+    return made
+
+
+def merging(p: int, peers: int, shift_differs: bool) -> float:
+    """Speed of merging packed triangles as a share of the speed of reading them."""
+    bodies = snapshots(p, peers, shift_differs)
+    features = bodies[0].features
+    read, merge = cpu_times(
+        lambda: [np.add.reduce(body.gram.hi) for body in bodies], lambda: merge_snapshots(bodies, features)
+    )
+    size = peers * triangle_size(p) * 8 / 1e9
+    print(f"p={p}, {peers} peers: read {size / read:.1f} GB/s, merge {size / merge:.2f} GB/s")
+    return read / merge
+
+
+def main() -> int:
+    """Prints the ratios and their gates; 1 when one is missed."""
+    results = [
+        ("dense statistics over a bare SYRK, p=50", dense(50, 200_000), 2.3, "at most"),
+        ("dense statistics over a bare SYRK, p=200", dense(200, 50_000), 1.6, "at most"),
+        ("merging over reading, one shift, p=1000", merging(1000, 20, shift_differs=False), 0.6, "at least"),
+        ("merging over reading, own shifts, p=1000", merging(1000, 20, shift_differs=True), 0.0, "at least"),
+    ]
+    failed = False
+    for text, ratio, gate, side in results:
+        held = ratio <= gate if side == "at most" else ratio >= gate
+        failed = failed or not held
+        print(f"{text}: {ratio:.2f} (gate: {side} {gate}) {'held' if held else 'MISSED'}")
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
