@@ -154,7 +154,10 @@ async def bootstrap(kube: Kube, namespace: str, settings: NatsServerSettings) ->
     Raises BootstrapError, KubeError.
     """
     root = await _create_or_read(kube, namespace, ROOT_SECRET, {"seed": new_seed(OPERATOR)})
-    identity = identity_from(_texts(root)["seed"], _created(root))
+    seed = _texts(root).get("seed")
+    if seed is None:
+        raise BootstrapError(f"Secret {namespace}/{ROOT_SECRET} has no key `seed`: restore it, or delete it")
+    identity = identity_from(seed, _created(root))
     keys = {
         OPERATOR_SECRET: {
             "signing-seed": identity.operator_signing_seed,

@@ -1,6 +1,7 @@
 """The backend for a NATS system that the operator administers: accounts, users and streams."""
 
 import asyncio
+from collections.abc import Awaitable, Iterable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -96,7 +97,7 @@ class NatsBackend:
             },
         }
         # The exporters first: an import from an account that is not there yet stays without effect.
-        await asyncio.gather(*(self._push(key, token, key in waiting) for key, token in exporters.items()))
+        await _each(self._push(key, token, key in waiting) for key, token in exporters.items())
         await self._push_readers(wanted, now)
         at_once = asyncio.Semaphore(_AT_ONCE)
 
@@ -104,7 +105,7 @@ class NatsBackend:
             async with at_once, self._stream(account) as stream:
                 await stream.ensure()
 
-        await asyncio.gather(*(ensure_stream(account) for account in storing))
+        await _each(ensure_stream(account) for account in storing)
         return {
             member.uuid: grant(wanted, member, self._settings.advertised_hosts) for member in wanted.members
         }
@@ -173,6 +174,13 @@ class NatsBackend:
             name=account.name,
             timeout=self._settings.request_timeout,
         )
+
+
+async def _each(calls: Iterable[Awaitable[None]]) -> None:
+    """Lets all calls come to their end, then raises the first error: one account does not stop another."""
+    for result in await asyncio.gather(*calls, return_exceptions=True):
+        if isinstance(result, BaseException):
+            raise result
 
 
 def _federation_account(wanted: ManagedFederation) -> _Account:
