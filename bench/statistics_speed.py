@@ -1,7 +1,8 @@
 """What the statistics cost beside the bare work under them: `python bench/statistics_speed.py`.
 
 Ratios of CPU time, taken in one process and interleaved, one BLAS thread; medians. The gates are ratios too,
-because absolute figures say more about the machine than about the code.
+because absolute figures say more about the machine than about the code. The gate for merging is near the speed
+of plain additions; double-double in numpy is some twenty passes over the cache and stays far below it.
 """
 
 import os
@@ -49,6 +50,7 @@ def dense(p: int, rows: int) -> float:
     bare, whole = cpu_times(lambda: syrk(columns), lambda: accumulate(columns, features, np.zeros(p)))
     speeds = [f"{rows / seconds / 1e6:.2f} M rows/s" for seconds in (bare, whole)]
     print(f"p={p}: bare SYRK {speeds[0]}, whole statistics {speeds[1]}")
+    print(f"  {whole / bare:.2f} times the bare SYRK")
     return whole / bare
 
 
@@ -82,23 +84,24 @@ def merging(p: int, peers: int, shift_differs: bool) -> float:
     )
     size = peers * triangle_size(p) * 8 / 1e9
     print(f"p={p}, {peers} peers: read {size / read:.1f} GB/s, merge {size / merge:.2f} GB/s")
+    print(f"  {read / merge:.3f} of the speed of reading")
     return read / merge
 
 
 def main() -> int:
     """Prints the ratios and their gates; 1 when one is missed."""
-    results = [
-        ("dense statistics over a bare SYRK, p=50", dense(50, 200_000), 2.3, "at most"),
-        ("dense statistics over a bare SYRK, p=200", dense(200, 50_000), 1.6, "at most"),
-        ("merging over reading, one shift, p=1000", merging(1000, 20, shift_differs=False), 0.6, "at least"),
-        ("merging over reading, own shifts, p=1000", merging(1000, 20, shift_differs=True), 0.0, "at least"),
+    gates = [
+        ("dense statistics over a bare SYRK, p=50, at most 2.3", 2.3 / dense(50, 200_000)),
+        ("dense statistics over a bare SYRK, p=200, at most 1.6", 1.6 / dense(200, 50_000)),
+        (
+            "merging over reading, one shift, p=1000, at least 0.6",
+            merging(1000, 20, shift_differs=False) / 0.6,
+        ),
     ]
-    failed = False
-    for text, ratio, gate, side in results:
-        held = ratio <= gate if side == "at most" else ratio >= gate
-        failed = failed or not held
-        print(f"{text}: {ratio:.2f} (gate: {side} {gate}) {'held' if held else 'MISSED'}")
-    return int(failed)
+    merging(1000, 20, shift_differs=True)  # the usual case, without a gate
+    for text, share in gates:
+        print(f"{text}: {'held' if share >= 1 else 'MISSED'}")
+    return int(any(share < 1 for _, share in gates))
 
 
 if __name__ == "__main__":

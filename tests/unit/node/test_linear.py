@@ -111,6 +111,13 @@ def test_digits_are_kept_where_the_mean_is_a_million_deviations() -> None:
     assert_agrees_exactly(fit_linear(learnt(columns), [0, 1, 2], 3), columns, 1e-11)
 
 
+def test_even_the_rounding_of_the_means_is_taken_out() -> None:
+    random = np.random.default_rng(10)
+    x = random.normal(1e12, 1.0, size=60)
+    columns = np.vstack([x, random.normal(size=60) + (x - 1e12)])
+    assert_agrees_exactly(fit_linear(learnt(columns), [0], 1), columns, 1e-10)
+
+
 def test_peers_with_means_of_their_own_keep_them_too() -> None:
     columns = far_from_zero()
     columns[:, 30:] += 50.0

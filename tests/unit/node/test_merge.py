@@ -126,6 +126,14 @@ def test_rebasing_is_the_sum_around_the_other_shift() -> None:
     assert np.array_equal(got.shift, shift)
 
 
+def test_shifts_whose_difference_is_no_float64_lose_no_digits() -> None:
+    far = np.full(3, 1e9)
+    stats = pooled(WHOLE)
+    wanted = exact(rebase(stats, far))
+    got = rebase(rebase(stats, np.full(3, 0.1)), far)
+    assert_within(got, wanted, [abs(value) for value in wanted], 95)
+
+
 def test_rebasing_there_and_back_loses_next_to_nothing() -> None:
     here = choose_shift(REAL)
     stats = pooled(REAL, here)

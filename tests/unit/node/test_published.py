@@ -34,7 +34,7 @@ def test_the_first_rows_own_shift_does_not_leave() -> None:
 
 
 def test_low_words_and_extremes_stay_at_home() -> None:
-    out = publishable(accumulate(ROWS, F, choose_shift(ROWS)))
+    out = publishable(accumulate(ROWS, F, ROWS[:, 0]))  # rebased, so that there are low words
     for number in (out.sum, out.gram, out.m3, out.m4):
         assert not number.lo.any()
     assert np.isnan(out.minimum).all()

@@ -129,6 +129,12 @@ def test_what_does_not_fit_is_told(fault: dict[str, tuple[object, Any]], message
         decode(stream(fields() | fault))
 
 
+def test_a_field_that_comes_twice_is_refused() -> None:
+    data = stream(fields() | {"sun": fields()["sum"]})
+    with pytest.raises(SnapshotError, match="two fields of one name"):
+        decode(data.replace(b"sun", b"sum"))
+
+
 def test_sizes_are_checked_before_anything_is_sent() -> None:
     with pytest.raises(SnapshotError, match="shift of the snapshot has 1 elements"):
         encode(changed(shift=np.zeros(1)))
