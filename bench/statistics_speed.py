@@ -1,8 +1,8 @@
 """What the statistics cost beside the bare work under them: `python bench/statistics_speed.py`.
 
 Ratios of CPU time, taken in one process and interleaved, one BLAS thread; medians. The gates are ratios too,
-because absolute figures say more about the machine than about the code. The gate for merging is near the speed
-of plain additions; double-double in numpy is some twenty passes over the cache and stays far below it.
+because absolute figures say more about the machine than about the code. The gate for merging is near the
+speed of plain additions; double-double in numpy is some twenty passes over the cache and stays far below it.
 """
 
 import os
