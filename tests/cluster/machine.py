@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Literal
 
@@ -93,3 +94,17 @@ def cni_folder() -> Path:
         if (folder / "bridge").exists():
             return folder
     raise ClusterError(f"no CNI plugins in {' or '.join(map(str, CNI_FOLDERS))}: install {CNI_PACKAGE}")
+
+
+def main() -> int:
+    """Says which cluster this machine can run; exit code 1 when none."""
+    try:
+        print(f"cluster: {cluster_kind()}", file=sys.stderr)
+    except ClusterError as error:
+        print(f"no cluster here: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
