@@ -160,7 +160,7 @@ class ModelInfo(_Result):
     @property
     def digest(self) -> str | None:
         """Digest of those statistics: equal on all peers that merged the same snapshots."""
-        value = self.info.get("statisticsDigest")
+        value = self.info.get("digest")
         return value if isinstance(value, str) else None
 
     @property

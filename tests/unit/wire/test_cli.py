@@ -185,7 +185,7 @@ def test_build_waits_for_its_job(gateway: Gateway) -> None:
 
 
 def model_values(condition: float) -> Values:
-    figures: JsonValue = {"rows": 150, "rSquared": 0.9, "conditionNumber": condition, "statisticsDigest": "d"}
+    figures: JsonValue = {"rows": 150, "rSquared": 0.9, "conditionNumber": condition, "digest": "d"}
     return {
         "modelInfo": {
             "modelId": "m",

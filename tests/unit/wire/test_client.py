@@ -188,7 +188,7 @@ def test_model_has_its_table_and_its_figures() -> None:
     names = ["attribute", "coefficient", "std.error", "scores", "p.values", "ci.low", "ci.high"]
     rows: list[JsonValue] = [["intercept", 0.1, 0.2, 0.5, 0.6, -0.3, 0.5]]
     frame: JsonValue = {"attributeNames": list(names), "attributeTypes": ["S", *"CCCCCC"], "data": rows}
-    figures: JsonValue = {"rows": 150, "rSquared": 0.9, "conditionNumber": 2e6, "statisticsDigest": "ab"}
+    figures: JsonValue = {"rows": 150, "rSquared": 0.9, "conditionNumber": 2e6, "digest": "ab"}
     info: JsonValue = {
         "modelId": "m",
         "modelType": "mlr",
