@@ -1,15 +1,14 @@
 """`make demo`: run the flow on the cluster of `make up`, and show that its models are exact."""
 
-import os
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from examples.demo import data, flow
 from examples.demo.proof import TOLERANCE, Proof, prove
+from examples.demo.surroundings import read_surroundings
 from rich.console import Console
 from rich.table import Table
 from tests.cluster.gobuild import program
@@ -17,13 +16,12 @@ from tests.cluster.gobuild import program
 from symfed_wire.client import Client
 from symfed_wire.errors import SymfedError
 
-ENVIRONMENT = Path(".symfed/env")
 console = Console(highlight=False)
 
 
 def main() -> int:
     """Exit code 0 only if every peer has the pooled model, as the same bytes."""
-    surroundings = _surroundings()
+    surroundings = read_surroundings()
     started = time.monotonic()
     try:
         _remove_earlier(surroundings)
@@ -40,22 +38,6 @@ def main() -> int:
     if not proof.holds:
         _explain()
     return 0 if proof.holds else 1
-
-
-def _surroundings() -> flow.Surroundings:
-    """What `make up` wrote to .symfed/env; the values also become this process's environment."""
-    for line in ENVIRONMENT.read_text().splitlines():
-        name, _, value = line.removeprefix("export ").partition("=")
-        os.environ[name] = value.strip("'\"")
-    env = os.environ
-    return flow.Surroundings(
-        url=env["SYMFED_URL"],
-        nats=env["SYMFED_NATS"],
-        customers=(
-            flow.Customer(env["SYMFED_CUSTOMER"], env["SYMFED_SECRET_KEY"]),
-            flow.Customer(env["SYMFED_CUSTOMER_2"], env["SYMFED_SECRET_KEY_2"]),
-        ),
-    )
 
 
 @contextmanager

@@ -1,0 +1,26 @@
+"""What `make up` wrote about the cluster it left running."""
+
+import os
+import shlex
+from pathlib import Path
+
+from examples.demo.flow import Customer, Surroundings
+
+ENVIRONMENT = Path(".symfed/env")
+
+
+def read_surroundings() -> Surroundings:
+    """Read .symfed/env; its variables become this process's too, as KUBECONFIG is for kubectl."""
+    for line in shlex.split(ENVIRONMENT.read_text(), comments=True):
+        name, assigns, value = line.partition("=")
+        if assigns:
+            os.environ[name] = value
+    env = os.environ
+    return Surroundings(
+        url=env["SYMFED_URL"],
+        nats=env["SYMFED_NATS"],
+        customers=(
+            Customer(env["SYMFED_CUSTOMER"], env["SYMFED_SECRET_KEY"]),
+            Customer(env["SYMFED_CUSTOMER_2"], env["SYMFED_SECRET_KEY_2"]),
+        ),
+    )
