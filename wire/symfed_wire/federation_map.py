@@ -28,6 +28,7 @@ _POLICIES_URL = re.compile(r"https?://[^\s@?#]+/createPolicies")
 _REST_HOST = re.compile(r"https?://[^\s/@?#]+(/[^\s@?#]*)?")
 _REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-[0-9]+")
 _ACCOUNT = re.compile(r"[0-9]{12}")
+_COMPUTE = re.compile("cpu|gpu")
 _ACTION = re.compile(r"(?:.*_)?(block|allow)")
 _LETTERS = "letters, digits, _ and -, at most 63, a letter or digit first"
 _PROJECT_LETTERS = "letters, digits, _, - and ., at most 63, a letter or digit first"
@@ -46,7 +47,7 @@ _INVITATION_KEYS = (
     ),
     *("nats_sec_nkey_seed", "nats_req_timeout", "nats_stream_max_memory", "fed_use_smpc", "fed_encrypt"),
 )
-# Keys of the other backend, and an invitation's in a create map, are known too: old clients send them.
+# Also known: keys of the other backend, and an invitation's in a create map; old clients send them.
 _KNOWN = frozenset(_INVITATION_KEYS) | {
     *("aws_id", "aws_access_key", "aws_secret_key", "aws_session_token"),
     *("aws_region", "s3_bucket", "topic_region"),
@@ -198,9 +199,24 @@ def parse_invite_map(values: Mapping[str, JsonValue]) -> InviteMap:
     return InviteMap(password, host, hours, "v2" if form == "v2" else "v1")
 
 
+def parse_project(pid: str | None, kind: str | None, persist: str | None) -> LocalPeer:
+    """The query of `POST projects`: a project that belongs to no federation. Raises FederationMapError."""
+    keys = MapKeys({})
+    compute = keys.checked("type", kind or "cpu", _COMPUTE, "cpu or gpu")
+    peer = LocalPeer(
+        project=keys.checked("pid", pid, _PROJECT, _PROJECT_LETTERS),
+        persist=keys.boolean("persist", persist, default=True),
+        compute="gpu" if compute == "gpu" else "cpu",
+        send_action="Block",
+        receive_action="Block",
+    )
+    keys.raise_faults()
+    return peer
+
+
 def _local_peer(keys: MapKeys, project: str, persist: str | None) -> LocalPeer:
     """The new peer itself; its project id is checked already."""
-    compute = keys.matching("fed_local_type", re.compile("cpu|gpu"), "cpu or gpu", default="cpu")
+    compute = keys.matching("fed_local_type", _COMPUTE, "cpu or gpu", default="cpu")
     return LocalPeer(
         project=project,
         persist=keys.boolean("persist", persist, default=True),

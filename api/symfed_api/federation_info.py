@@ -1,0 +1,91 @@
+"""`fedml/{pid}/info`: a project's federation in the vendor's words, secrets masked (wire.md, section 5)."""
+
+import json
+import logging
+
+from pydantic import JsonValue
+
+from symfed_api import manifests
+from symfed_api.caller import Caller
+from symfed_api.errors import BadRequestError, NodeBrokeOffError
+from symfed_api.gateway import Gateway
+from symfed_api.nodes import NodeCall, NodeUnavailableError
+from symfed_api.objects import find_federation, get_project
+from symfed_wire.kube import JsonObject
+from symfed_wire.resources import Federation, FederationPeer
+
+_logger = logging.getLogger(__name__)
+_MASK = "****"
+
+
+async def federation_info(gateway: Gateway, caller: Caller, project: str) -> str:
+    """The FederationInfo of a project, encrypted. Raises BadRequestError."""
+    peer = await get_project(gateway.kube, caller.namespace, project, caller.customer)
+    if peer.is_local:
+        raise BadRequestError(f"Project {project} belongs to no federation")
+    reference = peer.spec.federation_ref
+    federation = await find_federation(gateway.kube, caller.namespace, reference.name) if reference else None
+    stats = await _sync_stats(gateway, peer)
+    return caller.seal(json.dumps(describe(peer, federation, stats)))
+
+
+def describe(peer: FederationPeer, federation: Federation | None, stats: JsonObject) -> JsonObject:
+    """FederationInfo from the objects and the node's own syncStats, which may be empty.
+
+    Only the admin's side has the Federation; a joined peer knows what its invitation said, and its node what
+    the newest federation document says.
+    """
+    annotations = peer.metadata.annotations
+    spec = federation.spec if federation else None
+    aws = spec.aws if spec and spec.aws else peer.spec.aws
+    told = stats.get("federation")
+    document = told if isinstance(told, dict) else {}
+    contract: list[JsonValue] = list(spec.contract) if spec else []
+    return {
+        "fed_local_id": peer.spec.project,
+        "fed_name": spec.name
+        if spec
+        else document.get("name") or annotations.get(manifests.FEDERATION_NAME, ""),
+        "fed_secret_key": _MASK,
+        "sync_sched": spec.schedule
+        if spec
+        else document.get("schedule") or annotations.get(manifests.FEDERATION_SCHEDULE, ""),
+        "fed_type": "AWS" if aws else "NATS",
+        "local_uuid": peer.status.uuid or "",
+        "is_pulsing": peer.spec.pulse,
+        "allow_peers_explore": peer.spec.allow_peers_explore,
+        "peersInfo": _peer_names(stats),
+        "contract": contract or document.get("contract") or [],
+        "rcv_error_action": f"fed_psr_contract_rcv_fail_action_{peer.spec.contract_actions.receive.lower()}",
+        "snd_error_action": f"fed_psr_contract_snd_fail_action_{peer.spec.contract_actions.send.lower()}",
+        "fed_use_smpc": spec.secure_sum if spec else document.get("secure_sum") is True,
+        "aws_id": (aws.account_id or "") if aws else "",
+        "aws_access_key": _MASK if aws else "",
+        "aws_secret_key": _MASK if aws else "",
+        "aws_queue_url": "",
+        "aws_topic_arn": (federation.status.topic_arn or "") if federation else "",
+        "s3_bucket": aws.bucket if aws else "",
+    }
+
+
+def _peer_names(stats: JsonObject) -> JsonObject:
+    peers = stats.get("peers")
+    if not isinstance(peers, dict):
+        return {}
+    return {uuid: str(peer.get("name", "")) for uuid, peer in peers.items() if isinstance(peer, dict)}
+
+
+async def _sync_stats(gateway: Gateway, peer: FederationPeer) -> JsonObject:
+    """The node's syncStats, or nothing when it cannot be asked right now."""
+    call = NodeCall("GET", f"/fedml/{peer.spec.project}/syncStats")
+    try:
+        answer = await gateway.nodes.call(peer.metadata.namespace, peer.metadata.name, call, seconds=0)
+        body = json.loads(answer.body)
+    except (NodeUnavailableError, NodeBrokeOffError, ValueError) as error:
+        _logger.info(
+            "info of %s/%s without its peers: %s", peer.metadata.namespace, peer.metadata.name, error
+        )
+        return {}
+    values = body.get("values") if isinstance(body, dict) else None
+    stats = values.get("fedSyncStats") if isinstance(values, dict) else None
+    return stats if isinstance(stats, dict) else {}

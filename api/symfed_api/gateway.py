@@ -1,0 +1,50 @@
+"""What every call works with; one for the whole process."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+from pydantic import JsonValue
+
+from symfed_api.caller import Caller
+from symfed_api.customers import Customers
+from symfed_api.errors import UnauthorizedError
+from symfed_api.limit import FailureLimit
+from symfed_api.nodes import Nodes
+from symfed_api.settings import Settings
+from symfed_wire.kube import Kube
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """Settings and the ways out."""
+
+    settings: Settings
+    kube: Kube
+    customers: Customers
+    nodes: Nodes
+    refusals: FailureLimit
+
+
+def _gateway(request: Request) -> Gateway:
+    gateway = request.app.state.gateway
+    if not isinstance(gateway, Gateway):
+        raise TypeError("app.state.gateway is not set")
+    return gateway
+
+
+def _caller(request: Request) -> Caller:
+    """Who signed the request; a route that asks for it is closed to everybody else."""
+    caller = getattr(request.state, "caller", None)
+    if not isinstance(caller, Caller):
+        raise UnauthorizedError("Invalid Signature")
+    return caller
+
+
+async def _opened_map(request: Request) -> dict[str, JsonValue]:
+    return _caller(request).open_map(await request.body())
+
+
+TheGateway = Annotated[Gateway, Depends(_gateway)]
+TheCaller = Annotated[Caller, Depends(_caller)]
+OpenedMap = Annotated[dict[str, JsonValue], Depends(_opened_map)]

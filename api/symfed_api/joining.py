@@ -1,0 +1,55 @@
+"""`createJoin`: a project that joins a federation by invitation."""
+
+from collections.abc import Mapping
+
+from pydantic import JsonValue
+
+from symfed_api import manifests
+from symfed_api.caller import Caller
+from symfed_api.errors import RefusedError, project_exists
+from symfed_api.gateway import Gateway
+from symfed_api.objects import create_secret, find_peer, find_project, poll
+from symfed_wire.federation_map import parse_join_map
+from symfed_wire.kube import PEERS, ConflictError
+from symfed_wire.resources import Condition, FederationPeer, find_condition
+
+INVITATION_REFUSED = "InvitationRefused"
+
+
+async def join_federation(
+    gateway: Gateway, caller: Caller, keys: Mapping[str, JsonValue], pid: str | None, persist: str | None
+) -> None:
+    """Create the Secret with the invitation and the FederationPeer, then wait for the admin's verdict.
+
+    Silence is no refusal: the operator goes on trying. A refusal takes the peer away again; the operator
+    removes its Secrets. Raises FederationMapError, TakenError, RefusedError.
+    """
+    parsed = parse_join_map(keys, pid, persist)
+    project, kube, namespace = parsed.peer.project, gateway.kube, caller.namespace
+    if await find_project(kube, namespace, project) is not None:
+        raise project_exists(project, caller.customer)
+    digest = manifests.request_digest(caller.secret_key, "createJoin", keys, pid, persist)
+    for secret in manifests.join_secrets(parsed, namespace, digest):
+        await create_secret(kube, namespace, secret)
+    try:
+        body = await kube.create(PEERS, namespace, manifests.joined_peer(parsed, namespace, digest))
+    except ConflictError:
+        raise project_exists(project, caller.customer) from None
+    peer = FederationPeer.model_validate(body)
+    refusal = await _verdict(gateway, peer)
+    if refusal is not None:
+        await kube.delete(PEERS, namespace, peer.metadata.name, uid=peer.metadata.uid)
+        raise RefusedError(refusal.message or "The admin of the federation refused the invitation")
+
+
+async def _verdict(gateway: Gateway, peer: FederationPeer) -> Condition | None:
+    """The condition that refuses; None when the admin granted or said nothing in time."""
+
+    async def read() -> Condition | None:
+        now = await find_peer(gateway.kube, peer.metadata.namespace, peer.metadata.name)
+        joined = find_condition(now.status.conditions, "Joined") if now else None
+        is_decided = joined is not None and (joined.status == "True" or joined.reason == INVITATION_REFUSED)
+        return joined if is_decided else None
+
+    joined = await poll(read, gateway.settings.verdict_seconds)
+    return joined if joined is not None and joined.status != "True" else None

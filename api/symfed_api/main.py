@@ -1,0 +1,39 @@
+"""The console script `symfed-gateway`."""
+
+import asyncio
+import logging
+
+import uvicorn
+
+from symfed_api.app import create_app
+from symfed_api.settings import Settings
+from symfed_wire.kube import Kube, KubeConfig
+
+# Calls wait a minute at most; those under way get it before the process ends.
+_GRACE_SECONDS = 65
+
+
+def main() -> None:
+    """Serve until SIGTERM, then finish what is under way."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    asyncio.run(_serve(Settings()))
+
+
+async def _serve(settings: Settings) -> None:
+    host, port = settings.address
+    async with Kube(KubeConfig.find()) as kube:
+        config = uvicorn.Config(
+            create_app(settings, kube),
+            host=host,
+            port=port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=_GRACE_SECONDS,
+        )
+        await uvicorn.Server(config).serve()
+
+
+if __name__ == "__main__":
+    main()

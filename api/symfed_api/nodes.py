@@ -1,0 +1,125 @@
+"""The way out to the peers' nodes: one HTTP call, repeated while the node is starting."""
+
+import asyncio
+from dataclasses import dataclass
+
+import httpx
+
+from symfed_api.errors import NodeBrokeOffError
+from symfed_api.objects import read_secret_text
+from symfed_wire.errors import SymfedError
+from symfed_wire.kube import Kube
+from symfed_wire.resources import TOKEN_KEY, token_secret
+
+_FIRST_PAUSE_SECONDS = 0.2
+_LONGEST_PAUSE_SECONDS = 1.0
+_TIMEOUT = httpx.Timeout(300, connect=5, pool=None)
+_PASSED_ON = ("location", "sym-job-id", "retry-after")
+
+
+class NodeUnavailableError(SymfedError):
+    """The node could not be asked; it has certainly done nothing, or the call may be repeated."""
+
+    reason = "NodeUnavailable"
+
+
+@dataclass(frozen=True)
+class NodeCall:
+    """A call as the node takes it: path and query as the client sent them, without the customer's prefix."""
+
+    verb: str
+    path: str
+    query: str = ""
+    body: bytes = b""
+    content_type: str = ""
+    request_id: str = ""
+
+    @property
+    def is_repeatable(self) -> bool:
+        """Whether it may be sent again although the first one may have arrived."""
+        return self.verb == "GET" or bool(self.request_id)
+
+
+@dataclass(frozen=True)
+class NodeAnswer:
+    """A node's envelope as it came, with the headers that are passed on."""
+
+    status: int
+    body: bytes
+    headers: dict[str, str]
+
+
+class Nodes:
+    """Calls the nodes behind their Services, each with its own bearer token."""
+
+    def __init__(self, kube: Kube, url: str) -> None:
+        self._kube = kube
+        self._url = url
+        self._tokens: dict[tuple[str, str], str] = {}
+        # Nodes are many, and slow calls to some must not hold up the others: no limit on connections.
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=100)
+        self._http = httpx.AsyncClient(timeout=_TIMEOUT, limits=limits, trust_env=False)
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def call(self, namespace: str, name: str, call: NodeCall, *, seconds: float) -> NodeAnswer:
+        """Call a node, again and again for that many seconds while it is starting.
+
+        Raises NodeUnavailableError with what was seen last, and NodeBrokeOffError when the connection broke
+        under a call that may not be repeated.
+        """
+        loop = asyncio.get_running_loop()
+        deadline, pause = loop.time() + seconds, _FIRST_PAUSE_SECONDS
+        while True:
+            try:
+                return await self._call_once(namespace, name, call)
+            except NodeUnavailableError:
+                if loop.time() + pause > deadline:
+                    raise
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+
+    async def _call_once(self, namespace: str, name: str, call: NodeCall) -> NodeAnswer:
+        answer = await self._send(namespace, name, call, await self._token(namespace, name))
+        if answer.status == httpx.codes.UNAUTHORIZED:
+            # The peer was made anew meanwhile, and its token with it.
+            self._tokens.pop((namespace, name), None)
+            answer = await self._send(namespace, name, call, await self._token(namespace, name))
+        if answer.status == httpx.codes.UNAUTHORIZED:
+            self._tokens.pop((namespace, name), None)
+            raise NodeUnavailableError("the node does not accept the token")
+        if answer.status == httpx.codes.SERVICE_UNAVAILABLE:
+            raise NodeUnavailableError("the node is starting")
+        return answer
+
+    async def _send(self, namespace: str, name: str, call: NodeCall, token: str) -> NodeAnswer:
+        base = self._url.format(name=name, namespace=namespace)
+        headers = {
+            "Authorization": f"Bearer {token}",
+            "Content-Type": call.content_type,
+            "sym-request-id": call.request_id,
+        }
+        present = {key: value for key, value in headers.items() if value}
+        url = f"{base}{call.path}" + (f"?{call.query}" if call.query else "")
+        try:
+            response = await self._http.request(call.verb, url, content=call.body or None, headers=present)
+        except (httpx.ConnectError, httpx.ConnectTimeout):
+            raise NodeUnavailableError("the node accepts no connections") from None
+        except httpx.TransportError as error:
+            seen = f"the connection to the node broke off ({type(error).__name__})"
+            if call.is_repeatable and not isinstance(error, httpx.TimeoutException):
+                raise NodeUnavailableError(seen) from error
+            raise NodeBrokeOffError(f"{seen}; whether it did what was asked is not known") from error
+        passed_on = {name: response.headers[name] for name in _PASSED_ON if name in response.headers}
+        return NodeAnswer(response.status_code, response.content, passed_on)
+
+    async def _token(self, namespace: str, name: str) -> str:
+        token = self._tokens.get((namespace, name))
+        if token is None:
+            token = await read_secret_text(self._kube, namespace, token_secret(name), TOKEN_KEY)
+            if token is None:
+                raise NodeUnavailableError("the node is not made yet")
+            self._tokens[namespace, name] = token
+        return token

@@ -1,0 +1,144 @@
+"""The way out to Kubernetes: reading and conditionally creating the objects that calls turn into."""
+
+import asyncio
+import base64
+import binascii
+import re
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from symfed_api.errors import TakenError, no_such_project
+from symfed_api.manifests import REQUEST_DIGEST
+from symfed_wire.kube import (
+    FEDERATIONS,
+    PEERS,
+    SECRETS,
+    ConflictError,
+    ForbiddenError,
+    JsonObject,
+    Kube,
+    NotFoundError,
+    Resource,
+)
+from symfed_wire.resources import Federation, FederationPeer
+
+POLL_SECONDS = 0.25
+
+# A field selector is text: what is no project id must not get into it.
+_PROJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
+
+Found = TypeVar("Found")
+
+
+async def find_project(kube: Kube, namespace: str, project: str) -> FederationPeer | None:
+    """The hosted peer with this project id; of two the older one, which the operator serves."""
+    if not _PROJECT.fullmatch(project):
+        return None
+    found = await kube.list_all(PEERS, namespace, fields=f"spec.project={project}")
+    peers = sorted((FederationPeer.model_validate(item) for item in found), key=_age)
+    return peers[0] if peers else None
+
+
+async def get_project(kube: Kube, namespace: str, project: str, customer: str) -> FederationPeer:
+    """The hosted peer with this project id. Raises BadRequestError in the contract's words."""
+    peer = await find_project(kube, namespace, project)
+    if peer is None:
+        raise no_such_project(project, customer)
+    return peer
+
+
+async def find_federation(kube: Kube, namespace: str, name: str) -> Federation | None:
+    """The Federation object with this name, or None."""
+    found = await kube.find(FEDERATIONS, namespace, name)
+    return None if found is None else Federation.model_validate(found)
+
+
+async def find_peer(kube: Kube, namespace: str, name: str) -> FederationPeer | None:
+    """The FederationPeer object with this name, or None."""
+    found = await kube.find(PEERS, namespace, name)
+    return None if found is None else FederationPeer.model_validate(found)
+
+
+async def list_peers(kube: Kube, namespace: str, federation: str = "") -> list[FederationPeer]:
+    """All peers of a namespace, or those of one Federation object, remote ones included."""
+    fields = f"spec.federationRef.name={federation}" if federation else ""
+    found = await kube.list_all(PEERS, namespace, fields=fields)
+    return sorted((FederationPeer.model_validate(item) for item in found), key=_age)
+
+
+async def list_federations(kube: Kube, namespace: str) -> list[Federation]:
+    """All Federations of a namespace."""
+    return [Federation.model_validate(item) for item in await kube.list_all(FEDERATIONS, namespace)]
+
+
+async def create_secret(kube: Kube, namespace: str, manifest: JsonObject) -> None:
+    """Create a Secret whose name ends in the request's digest: one that is there is the same request's."""
+    try:
+        await kube.create(SECRETS, namespace, manifest)
+    except ConflictError:
+        return
+
+
+async def create_or_take_over(
+    kube: Kube, resource: Resource, namespace: str, manifest: JsonObject, taken: TakenError
+) -> JsonObject:
+    """Create an object, or take over the one that an earlier, interrupted try of this request has made.
+
+    Raises `taken` when the object is another request's, or is on its way out.
+    """
+    try:
+        return await kube.create(resource, namespace, manifest)
+    except ConflictError:
+        existing = await kube.find(resource, namespace, _name(manifest))
+    if existing is None or _is_terminating(existing) or _digest(existing) != _digest(manifest):
+        raise taken
+    return existing
+
+
+async def read_secret_text(kube: Kube, namespace: str, name: str, key: str) -> str | None:
+    """One entry of a Secret; None while it, or the right to read it, is not there."""
+    try:
+        secret = await kube.get(SECRETS, namespace, name)
+    except (NotFoundError, ForbiddenError):
+        return None
+    data = secret.get("data")
+    value = data.get(key) if isinstance(data, dict) else None
+    try:
+        return base64.b64decode(str(value), validate=True).decode() if value else None
+    except (binascii.Error, UnicodeDecodeError):
+        return None
+
+
+async def poll(read: Callable[[], Awaitable[Found | None]], seconds: float) -> Found | None:
+    """Read until there is something, for at most that many seconds; None when the time is over.
+
+    Single objects are polled: a watch on Secrets is a right that the gateway does not have.
+    """
+    deadline = asyncio.get_running_loop().time() + seconds
+    while True:
+        found = await read()
+        if found is not None or asyncio.get_running_loop().time() + POLL_SECONDS > deadline:
+            return found
+        await asyncio.sleep(POLL_SECONDS)
+
+
+def _name(manifest: JsonObject) -> str:
+    metadata = manifest["metadata"]
+    return str(metadata["name"]) if isinstance(metadata, dict) else ""
+
+
+def _is_terminating(item: JsonObject) -> bool:
+    metadata = item.get("metadata")
+    return isinstance(metadata, dict) and bool(metadata.get("deletionTimestamp"))
+
+
+def _digest(item: JsonObject) -> str | None:
+    metadata = item.get("metadata")
+    annotations = metadata.get("annotations") if isinstance(metadata, dict) else None
+    digest = annotations.get(REQUEST_DIGEST) if isinstance(annotations, dict) else None
+    return str(digest) if digest else None
+
+
+def _age(peer: FederationPeer) -> tuple[str, str]:
+    created = peer.metadata.creation_timestamp
+    return (created.isoformat() if created else "", peer.metadata.name)
