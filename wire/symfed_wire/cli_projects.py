@@ -208,7 +208,7 @@ def _model_table(built: ModelInfo) -> Table:
         "rows": built.rows,
         "R²": built.r_squared,
         "condition number": built.condition_number,
-        "statistics": built.digest,
+        "statistics": built.digest and built.digest[:16],
     }
     caption = "   ".join(f"{name} {_figure(value)}" for name, value in figures.items() if value is not None)
     table = Table(
