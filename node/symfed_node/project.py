@@ -117,17 +117,18 @@ class Project:
         epochs = {peer: head.epoch for peer, head in federated.members.items()}
         return View(federated.stats, federated.epoch, epochs)
 
-    def learn(self, frame: DataFrame, request: str = "") -> Answer:
+    def learn(self, read_frame: Callable[[], DataFrame], request: str = "") -> Answer:
         """Add a frame's rows, all or none; on the disk when this returns.
 
-        A `request` that was learnt before is answered as then and adds nothing. Raises BadCellError,
-        NotSupportedError, SchemaMismatchError, ValueOutOfRangeError, JournalError; then nothing was learnt.
+        A `request` that was learnt before is answered as then; its frame is not read. Raises what `read_frame`
+        does, BadCellError, NotSupportedError, SchemaMismatchError, ValueOutOfRangeError and JournalError;
+        then nothing was learnt.
         """
         with self._learning:
             known = self._learnt.requests.find(request) if request else None
             if known is not None:
                 return known
-            columns = numeric_columns(frame)
+            columns = numeric_columns(read_frame())
             batch = _batch(self.local, columns.features, columns.values)
             answer = Answer(columns.values.shape[1], columns.skipped, self._clock())
             record = Record(request, answer, batch if batch.rows else None)

@@ -35,14 +35,15 @@ def check_head(
         raise HeadRejectedError(f"the head is that of peer {head.peer} in federation {head.federation}")
     if not 0 <= head.size <= document.settings.stream_max_bytes or not 0 < head.chunk <= MAX_CHUNK:
         raise HeadRejectedError(f"the head has size {head.size} in chunks of {head.chunk} bytes")
-    if document.settings.encrypt and head.key_generation == 0:
-        raise HeadRejectedError("the snapshot is not sealed, which this federation demands")
     if held is not None and head.epoch < held.epoch:
         raise HeadRejectedError(f"epoch {head.epoch} is below {held.epoch}, which was merged before")
     if held is not None and head.epoch == held.epoch and head.sha256 != held.sha256:
         raise SecondDigestError(
             f"epoch {head.epoch} has a second digest: two nodes run with the identity of this peer"
         )
+    is_new = held is None or head.epoch > held.epoch
+    if is_new and document.settings.encrypt and head.key_generation == 0:
+        raise HeadRejectedError("the snapshot is not sealed, which this federation demands")
     return head
 
 

@@ -1,0 +1,68 @@
+"""What the condition Exchanging says. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+_LONGEST: Final = 1000
+
+
+@dataclass(frozen=True)
+class Exchanging:
+    """The condition: whether this peer takes part, and why (not). The message has no times in it."""
+
+    is_so: bool
+    reason: str
+    message: str
+
+
+PAUSED: Final = Exchanging(False, "Paused", "spec.pulse is false: nothing is published or merged")
+REMOVED: Final = Exchanging(
+    False, "Removed", "the federation lists this peer as removed; the federated project stays as it was"
+)
+REFUSED: Final = Exchanging(
+    False,
+    "Removed",
+    "the backend refuses this peer's credentials; the federated project stays as it was",
+)
+
+
+def too_few_rows(rows: int, needed: int) -> str:
+    """Why nothing can be published; `needed` is 0 while no attribute is known."""
+    if needed == 0:
+        return "no rows have been learnt yet"
+    return f"{rows} rows may not be published: at least {needed} are needed"
+
+
+def after_exchange(
+    *,
+    names: Mapping[str, str],
+    cannot_publish: str,
+    left_out: Mapping[str, str],
+    behind: Mapping[str, str],
+    waiting_rows: int,
+) -> Exchanging:
+    """The condition after an exchange went through.
+
+    Args:
+        names: the members' names by uuid.
+        cannot_publish: why there is no own snapshot, or empty.
+        left_out: uuid → the conflict that keeps a member out of the sum.
+        behind: uuid → why a member's snapshot is missing or not its newest.
+        waiting_rows: own new rows that are too few to be published.
+    """
+    if left_out:
+        return Exchanging(False, "SchemaMismatch", _list(left_out, names))
+    if cannot_publish:
+        return Exchanging(False, "TooFewRows", cannot_publish)
+    if behind:
+        return Exchanging(True, "PeerBehind", _list(behind, names))
+    text = (
+        f"{waiting_rows} new rows wait for more: a change of so few is not published" if waiting_rows else ""
+    )
+    return Exchanging(True, "Current", text)
+
+
+def _list(faults: Mapping[str, str], names: Mapping[str, str]) -> str:
+    text = "; ".join(f"{names.get(peer, '')} ({peer}): {fault}" for peer, fault in sorted(faults.items()))
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"

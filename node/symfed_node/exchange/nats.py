@@ -1,0 +1,267 @@
+"""Snapshots over NATS: chunks and a signed head in a stream of two slots, read by Direct Get.
+
+The writer is a user of the peer's own account, the reader one of the readers' account, which imports every
+member's Direct Get and head under subjects that the grant and the federation document tell.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Final, TypeVar
+
+import nats.errors
+import nats.js.errors
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.js.api import PubAck
+from nats.js.client import JetStreamContext
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+
+from symfed_node.exchange.base import ExchangeError, OnWake, Outgoing, ReplacedError, Sign, Wake
+from symfed_node.exchange.connection import User, dial
+from symfed_wire.documents import Member, Signed, SnapshotHead, parse_signed
+from symfed_wire.errors import MalformedError
+from symfed_wire.join import NatsGrant
+from symfed_wire.node_config import PeerSecrets
+from symfed_wire.sealing import ChunkSealer
+
+log = logging.getLogger(__name__)
+
+CHUNK: Final = 512 << 10
+WINDOW: Final = 8  # chunks under way at once: 4 MiB
+_ATTEMPTS: Final = 4
+_SLOWEST: Final = 256 << 10  # bytes a second that a transfer must reach
+
+_FEDERATION = "federation"
+_HEAD = json.dumps({"last_by_subj": "head"}).encode()
+_LOST = (nats.errors.TimeoutError, nats.errors.NoRespondersError, nats.js.errors.NoStreamResponseError)
+
+Result = TypeVar("Result")
+
+
+class NatsExchange:
+    """`Backend` over NATS; see there."""
+
+    def __init__(self, peer: str, grant: NatsGrant, secrets: PeerSecrets) -> None:
+        self._peer = peer
+        self._grant = grant
+        self._writer_user = User("writer", grant.writer_jwt, secrets.nats_writer_seed, "_INBOX")
+        self._reader_user = User("reader", grant.reader_jwt, secrets.nats_reader_seed, f"_INBOX.{peer}")
+        self._writer: Client | None = None
+        self._reader: Client | None = None
+        self._last_fault: Exception | None = None
+        self.request_timeout = 30.0
+        """seconds for one request"""
+
+    @property
+    def is_open(self) -> bool:
+        """See `Backend.is_open`."""
+        return all(connection is not None and connection.is_connected for connection in self._connections)
+
+    @property
+    def _connections(self) -> tuple[Client | None, Client | None]:
+        return self._writer, self._reader
+
+    async def open(self, on_wake: OnWake) -> None:
+        """See `Backend.open`."""
+        await self.close()
+        self._writer = await self._dial(self._writer_user, on_wake)
+        self._reader = await self._dial(self._reader_user, on_wake)
+
+        async def on_message(message: Msg) -> None:
+            self._on_message(message.subject, on_wake)
+
+        with self._in_words("the wake-ups"):
+            await self._reader.subscribe(self._grant.heads, cb=on_message)
+            await self._reader.subscribe(f"{self._grant.ask}.*", cb=on_message)
+            await self._reader.flush(timeout=self.request_timeout)  # type: ignore[arg-type]  # a float will do
+
+    async def close(self) -> None:
+        """See `Backend.close`."""
+        connections, self._writer, self._reader = self._connections, None, None
+        for connection in connections:
+            if connection is not None and not connection.is_closed:
+                await connection.close()
+
+    async def document(self) -> Signed | None:
+        """See `Backend.document`."""
+        return await self._signed(self._grant.get, "the federation document")
+
+    async def head(self, member: Member) -> Signed | None:
+        """See `Backend.head`."""
+        return await self._signed(_get_of(member), f"the head of peer {member.uuid}")
+
+    async def body(self, member: Member, head: SnapshotHead, sealer: ChunkSealer | None) -> bytes:
+        """See `Backend.body`."""
+        if head.first is None:
+            raise MalformedError(f"the head of peer {member.uuid} does not say where its snapshot lies")
+        with self._in_words(f"the snapshot of peer {member.uuid}"):
+            async with asyncio.timeout(self._transfer_seconds(head.size)):
+                parts = await self._chunks(_get_of(member), head.first, -(-head.size // head.chunk))
+        body = b"".join(parts if sealer is None else map(sealer.unseal, range(len(parts)), parts))
+        if len(body) != head.size or hashlib.sha256(body).hexdigest() != head.sha256:
+            raise ReplacedError(f"the snapshot of peer {member.uuid} is not that of its head")
+        return body
+
+    async def put(self, outgoing: Outgoing, sign: Sign) -> Signed:
+        """See `Backend.put`."""
+
+        async def attempt() -> Signed:
+            first = await self._put_chunks(outgoing)
+            signed = sign(outgoing.draft.model_copy(update={"first": first, "chunk": CHUNK}))
+            await self._put_head(signed, f"{outgoing.draft.epoch}-{outgoing.draft.sha256[:16]}-{first}")
+            return signed
+
+        with self._in_words("publishing the snapshot"):
+            async with asyncio.timeout(_ATTEMPTS * self._transfer_seconds(outgoing.draft.size)):
+                return await _again(attempt)
+
+    async def ask(self) -> None:
+        """See `Backend.ask`."""
+        reader = self._open(self._reader)
+        with self._in_words("asking the others to publish"):
+            await reader.publish(f"{self._grant.ask}.{self._peer}", b"")
+            await reader.flush(timeout=self.request_timeout)  # type: ignore[arg-type]  # a float will do
+
+    async def _dial(self, user: User, on_wake: OnWake) -> Client:
+        def note(fault: Exception) -> None:
+            self._last_fault = fault
+
+        return await dial(self._grant.hosts, user, on_error=note, on_closed=lambda: on_wake(Wake.CLOSED))
+
+    def _on_message(self, subject: str, on_wake: OnWake) -> None:
+        whose = subject.rpartition(".")[2]
+        if whose == self._peer:
+            return
+        if subject.startswith(f"{self._grant.ask}."):
+            on_wake(Wake.ASK)
+        else:
+            on_wake(Wake.DOCUMENT if whose == _FEDERATION else Wake.HEAD)
+
+    async def _signed(self, subject: str, what: str) -> Signed | None:
+        with self._in_words(what):
+            message = await _again(lambda: self._direct_get(subject, _HEAD))
+        return None if message is None else parse_signed(message.data)
+
+    async def _direct_get(self, subject: str, request: bytes) -> Msg | None:
+        """One stored message, or None when it is not there (any more)."""
+        message = await self._open(self._reader).request(subject, request, timeout=self.request_timeout)
+        status = (message.headers or {}).get("Status")
+        if status == "404":
+            return None
+        if status is not None:
+            raise ExchangeError(f"{subject} answered status {status}")
+        return message
+
+    async def _chunks(self, subject: str, first: int, count: int) -> list[bytes]:
+        """The messages `first`, `first + 1`, …; up to WINDOW requests are under way at once."""
+        at_once = asyncio.Semaphore(WINDOW)
+
+        async def one(sequence: int) -> bytes:
+            async with at_once:
+                request = json.dumps({"seq": sequence}).encode()
+                message = await _again(lambda: self._direct_get(subject, request))
+            if message is None:
+                raise ReplacedError(f"{subject}: message {sequence} is gone")
+            return message.data
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(one(first + index)) for index in range(count)]
+        except* (ExchangeError, nats.errors.Error) as faults:
+            raise _first(faults) from None
+        return [task.result() for task in tasks]
+
+    async def _put_chunks(self, outgoing: Outgoing) -> int:
+        """Free the epoch's slot and fill it; the stream sequence of the first chunk."""
+        subject = f"{self._grant.data}.{outgoing.draft.epoch % 2}"
+        stream = self._open(self._writer).jetstream(timeout=self.request_timeout)
+        await stream.publish(subject, b"", stream=self._grant.stream, headers={"Nats-Rollup": "sub"})
+        sequences = await self._publish_in_order(stream, subject, _cut(outgoing))
+        if sequences != list(range(sequences[0], sequences[0] + len(sequences))):
+            raise ReplacedError("others wrote into the stream meanwhile: does another node run as this peer?")
+        return sequences[0]
+
+    async def _publish_in_order(
+        self, stream: JetStreamContext, subject: str, chunks: Iterator[bytes]
+    ) -> list[int]:
+        """The chunks' sequences in the stream; WINDOW chunks at most wait for their answers."""
+        sequences = list[int]()
+        pending = deque[asyncio.Future[PubAck]]()
+        try:
+            for chunk in chunks:
+                pending.append(await stream.publish_async(subject, chunk, stream=self._grant.stream))
+                if len(pending) >= WINDOW:
+                    sequences.append((await asyncio.wait_for(pending.popleft(), self.request_timeout)).seq)
+            while pending:
+                sequences.append((await asyncio.wait_for(pending.popleft(), self.request_timeout)).seq)
+        finally:
+            for future in pending:
+                future.cancel()
+        return sequences
+
+    async def _put_head(self, signed: Signed, message_id: str) -> None:
+        """Publish a head; a repeat after a lost answer stores nothing, as it carries the same id."""
+        stream = self._open(self._writer).jetstream(timeout=self.request_timeout)
+        data = signed.model_dump_json().encode()
+        headers = {"Nats-Msg-Id": message_id}
+        await _again(
+            lambda: stream.publish(self._grant.head, data, stream=self._grant.stream, headers=dict(headers))
+        )
+
+    def _transfer_seconds(self, size: int) -> float:
+        return self.request_timeout + size / _SLOWEST
+
+    def _open(self, connection: Client | None) -> Client:
+        if connection is None:
+            raise ExchangeError("the connection to NATS is not open")
+        return connection
+
+    @contextmanager
+    def _in_words(self, what: str) -> Iterator[None]:
+        """Turns the client's errors into ours; a refused permission arrives as a time-out."""
+        try:
+            yield
+        except (nats.errors.Error, OSError, TimeoutError) as error:
+            fault, self._last_fault = self._last_fault, None
+            also = f"; NATS said: {fault}" if fault else ""
+            cause = str(error) or type(error).__name__
+            raise ExchangeError(f"{what}: {cause}{also}") from error
+
+
+def _get_of(member: Member) -> str:
+    if member.nats is None:
+        raise MalformedError(f"the federation document has no NATS address of peer {member.uuid}")
+    return member.nats.get
+
+
+def _cut(outgoing: Outgoing) -> Iterator[bytes]:
+    for index, start in enumerate(range(0, len(outgoing.body), CHUNK)):
+        chunk = outgoing.body[start : start + CHUNK]
+        yield chunk if outgoing.sealer is None else outgoing.sealer.seal(index, chunk)
+
+
+async def _again(attempt: Callable[[], Awaitable[Result]]) -> Result:
+    """Repeats what got no answer, since nats-py does not: 4 times, with growing pauses."""
+    async for trial in AsyncRetrying(
+        stop=stop_after_attempt(_ATTEMPTS),
+        wait=wait_random_exponential(multiplier=0.2, max=5),
+        retry=retry_if_exception_type((*_LOST, TimeoutError, ReplacedError)),
+        reraise=True,
+    ):
+        with trial:
+            return await attempt()
+    raise AssertionError("tenacity ends by an answer or an error")
+
+
+def _first(faults: BaseExceptionGroup[BaseException]) -> BaseException:
+    fault: BaseException = faults
+    while isinstance(fault, BaseExceptionGroup):
+        fault = fault.exceptions[0]
+    return fault
