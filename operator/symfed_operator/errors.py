@@ -1,0 +1,55 @@
+"""What can go wrong in a reconcile, each with the reason that its condition gets."""
+
+from symfed_wire.errors import SymfedError
+
+
+class OperatorError(SymfedError):
+    """The root of the operator's own errors."""
+
+    reason = "OperatorFailed"
+
+
+class ForeignObjectError(OperatorError):
+    """An object of the needed name exists and is not ours (or still its predecessor's)."""
+
+    reason = "NameTaken"
+
+
+class SlotsExhaustedError(OperatorError):
+    """A namespace has no slot left for another peer."""
+
+    reason = "NoSlot"
+
+
+class DamagedRecordError(OperatorError):
+    """A Secret of the operator does not hold what the operator once wrote into it."""
+
+    reason = "RecordDamaged"
+
+
+class InvitationIncompleteError(OperatorError):
+    """The Secret with the opened invitation is missing, or lacks keys."""
+
+    reason = "InvitationIncomplete"
+
+
+class InvitationRefusedError(OperatorError):
+    """The admin does not take this peer, or its answer cannot be trusted. Final."""
+
+    reason = "InvitationRefused"
+
+
+class AwaitingAdminError(OperatorError):
+    """The admin's side has not decided yet. `retry_after` is in seconds."""
+
+    reason = "AwaitingAdmin"
+
+    def __init__(self, message: str, retry_after: float = 0.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class AdminUnreachableError(OperatorError):
+    """The admin's gateway does not answer, or not as a gateway."""
+
+    reason = "AdminUnreachable"

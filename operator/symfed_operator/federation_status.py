@@ -1,0 +1,72 @@
+"""What the operator says about a Federation. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from symfed_operator.conditions import false, next_conditions, summary, true
+from symfed_wire.resources import Condition, Federation, FederationStatus, Nats
+
+
+@dataclass(frozen=True)
+class Outside:
+    """What is known of the backend's side: the federation's account and the number of active members."""
+
+    account_id: str | None
+    members: int | None
+
+
+def unsupported_conditions(spec_of: Federation) -> list[Condition]:
+    """Conditions of a federation that this version does not serve; empty when it does."""
+    spec = spec_of.spec
+    if spec.aws is not None:
+        return [_not_supported("spec.aws: federations on AWS are not supported yet; use spec.nats.managed")]
+    if (spec.nats or Nats()).managed is None:
+        shared = false("Secure", "SharedAccount", "one account for all: isolation rests on signatures alone")
+        text = "spec.nats.hosts: somebody else's NATS is not supported yet; use spec.nats.managed"
+        return [_not_supported(text), shared]
+    if spec.secure_sum:
+        return [_not_supported("spec.secureSum is not supported yet; create the federation without it")]
+    return []
+
+
+def standing_conditions() -> list[Condition]:
+    """What holds for every federation on managed NATS."""
+    return [
+        true("NameClaimed", "Claimed", "no other Federation in this namespace has the name"),
+        true("Secure", "AccountPerPeer", "each peer has its own account"),
+    ]
+
+
+def oldest_rival(federation: Federation, all_in_namespace: Sequence[Federation]) -> Federation | None:
+    """The older Federation with the same name on the wire, if there is one."""
+    same = [other for other in all_in_namespace if other.spec.name == federation.spec.name]
+    oldest = min(same, key=_age, default=federation)
+    return None if oldest.metadata.uid == federation.metadata.uid else oldest
+
+
+def name_taken(federation: Federation, rival: Federation) -> list[Condition]:
+    """Conditions of a federation whose name was taken before it came."""
+    text = f"Federation {rival.metadata.name} has the name {federation.spec.name} already; choose another one"
+    return [false("NameClaimed", "NameTaken", text)]
+
+
+def next_status(
+    federation: Federation, conditions: Sequence[Condition], outside: Outside | None, now: datetime
+) -> FederationStatus:
+    """The status with these conditions and their summary; the numbers stay when nothing new is known."""
+    old = federation.status
+    outside = outside or Outside(old.account_id, old.members)
+    needed = [condition for condition in conditions if condition.type != "Secure"]
+    ready = summary(needed, f"{outside.members} active members")
+    stamped = next_conditions(old.conditions, [ready, *conditions], federation.metadata.generation, now)
+    return FederationStatus(conditions=stamped, account_id=outside.account_id, members=outside.members)
+
+
+def _not_supported(text: str) -> Condition:
+    return false("BackendReady", "NotSupported", text)
+
+
+def _age(federation: Federation) -> tuple[str, str]:
+    made = federation.metadata.creation_timestamp
+    return (made.isoformat() if made else "", federation.metadata.uid)

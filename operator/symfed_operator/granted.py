@@ -1,0 +1,133 @@
+"""How a hosted peer comes to its place in a federation: by the admin beside it, or by an invitation."""
+
+from dataclasses import dataclass
+from functools import partial
+
+from symfed_operator.cluster import SecretObject
+from symfed_operator.conditions import failed, false, true
+from symfed_operator.context import Context
+from symfed_operator.documents import first_document
+from symfed_operator.errors import InvitationIncompleteError
+from symfed_operator.join import OpenedInvitation, ask_to_join, parse_invitation
+from symfed_operator.members import hosted_identity
+from symfed_operator.queue import federation_key, peer_key
+from symfed_operator.records import MemberRecord, PeerRecord, Stored, member_record_name
+from symfed_wire.join import JoinAnswer, JoinRequest, NatsUserKeys
+from symfed_wire.kube import FEDERATIONS, SECRETS
+from symfed_wire.node_config import Membership
+from symfed_wire.resources import Condition, Federation, FederationPeer, find_condition
+
+_GRANTED = true("Joined", "Granted", "the federation's admin granted this peer its place")
+
+
+@dataclass(frozen=True)
+class Place:
+    """A hosted peer's place: `joined` is None for a plain local project, which needs none."""
+
+    joined: Condition | None
+    membership: Membership | None = None
+
+    @property
+    def may_start(self) -> bool:
+        """Whether the node has all that it needs."""
+        return self.joined is None or self.membership is not None
+
+
+async def find_place(context: Context, peer: FederationPeer, stored: Stored[PeerRecord]) -> Place:
+    """Where the peer belongs; starts what is needed to come there."""
+    if peer.spec.federation_ref is not None:
+        return await _beside_the_admin(context, peer, stored.record, peer.spec.federation_ref.name)
+    if peer.spec.invitation_secret_ref is not None:
+        return await _by_invitation(context, peer, stored, peer.spec.invitation_secret_ref.name)
+    return Place(None)
+
+
+async def _beside_the_admin(
+    context: Context, peer: FederationPeer, record: PeerRecord, federation: str
+) -> Place:
+    """The federation's own reconcile grants it; inner NATS addresses, since this is its own node."""
+    stored = await context.records.find(member_record_name(peer.metadata.uid), MemberRecord)
+    answer = stored.record.answer if stored is not None else None
+    if answer is not None:
+        return Place(_GRANTED, membership_of(answer, record.uuid, context.settings.nats_internal_hosts))
+    key = federation_key(peer)
+    if key is not None:
+        context.queue.add(key)
+    return Place(await _waiting_for(context, peer.metadata.namespace, federation))
+
+
+async def _waiting_for(context: Context, namespace: str, name: str) -> Condition:
+    found = await context.kube.find(FEDERATIONS, namespace, name)
+    if found is None:
+        return false("Joined", "AwaitingAdmin", f"there is no Federation {name} in this namespace")
+    ready = find_condition(Federation.model_validate(found).status.conditions, "Ready")
+    if ready is None or ready.status == "True":
+        return false("Joined", "AwaitingAdmin", f"Federation {name} has not granted it yet")
+    return false("Joined", "AwaitingAdmin", f"Federation {name}: {ready.reason}: {ready.message}")
+
+
+async def _by_invitation(
+    context: Context, peer: FederationPeer, stored: Stored[PeerRecord], secret_name: str
+) -> Place:
+    """The admin's gateway is asked in a task beside the workers, until it grants or refuses."""
+    answer = stored.record.answer
+    if answer is not None:
+        return Place(_GRANTED, membership_of(answer, stored.record.uuid))
+    before = find_condition(peer.status.conditions, "Joined")
+    if before is not None and before.reason == "InvitationRefused":
+        if before.observed_generation == peer.metadata.generation:
+            return Place(before)  # final until the object changes
+        context.calls.forget(peer_key(peer.metadata), "join")
+    try:
+        invitation = await _read_invitation(context, peer.metadata.namespace, secret_name)
+    except InvitationIncompleteError as error:
+        return Place(failed("Joined", error))
+    key = peer_key(peer.metadata)
+    context.calls.start(key, "join", partial(_join, context, peer, stored.name, invitation))
+    verdict = context.calls.verdict(key, "join")
+    if verdict is None or verdict.error is None:
+        return Place(false("Joined", "AwaitingAdmin", "asking the federation's admin"))
+    return Place(failed("Joined", verdict.error))
+
+
+async def _read_invitation(context: Context, namespace: str, name: str) -> OpenedInvitation:
+    found = await context.kube.find(SECRETS, namespace, name)
+    if found is None:
+        raise InvitationIncompleteError(f"Secret {name} with the opened invitation is not there; create it")
+    return parse_invitation(SecretObject.model_validate(found))
+
+
+async def _join(context: Context, peer: FederationPeer, name: str, invitation: OpenedInvitation) -> None:
+    """Ask once, and keep the answer before anybody acts on it."""
+    stored = await context.records.find(name, PeerRecord)
+    if stored is None or stored.record.answer is not None:
+        return
+    answer = await ask_to_join(context.http, invitation, join_request(peer, stored.record))
+    found = {"answer": answer, "leave_url": invitation.leave_url}
+    await context.records.replace(stored, stored.record.model_copy(update=found))
+
+
+def join_request(peer: FederationPeer, record: PeerRecord) -> JoinRequest:
+    """What the admin learns of a peer: public keys alone."""
+    identity = hosted_identity(peer, record)
+    return JoinRequest(
+        peer_uuid=identity.uuid,
+        peer_name=identity.name,
+        identity_key=identity.identity_key,
+        sealing_key=identity.sealing_key,
+        nats_user_keys=NatsUserKeys(writer=identity.writer_key, reader=identity.reader_key),
+    )
+
+
+def membership_of(answer: JoinAnswer, uuid: str, hosts: tuple[str, ...] = ()) -> Membership | None:
+    """What the node is told of its federation; `hosts` take the place of the advertised ones."""
+    if answer.nats is None:
+        return None
+    member = first_document(answer).member(uuid)
+    return Membership(
+        federation=answer.federation,
+        admin=member is not None and member.admin,
+        document_key=answer.document_key,
+        document=answer.document,
+        nats=answer.nats.model_copy(update={"hosts": hosts}) if hosts else answer.nats,
+    )

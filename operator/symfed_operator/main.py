@@ -1,0 +1,136 @@
+"""The operator's command: `run` (the default) and `bootstrap-nats`."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+import kopf
+import typer
+from pydantic import ValidationError
+
+from symfed_operator.backends.nats.backend import NatsBackend, NatsSettings
+from symfed_operator.bootstrap import bootstrap_from_environment
+from symfed_operator.calls import Calls
+from symfed_operator.context import Context
+from symfed_operator.events import kopf_settings, registry
+from symfed_operator.health import serve_health
+from symfed_operator.leader import lead
+from symfed_operator.queue import WorkQueue
+from symfed_operator.records import Records
+from symfed_operator.settings import Settings
+from symfed_operator.workers import work
+from symfed_wire.documents import describe_faults
+from symfed_wire.errors import SymfedError
+from symfed_wire.kube import Kube, KubeConfig
+
+app = typer.Typer(add_completion=False, help="Turns Federations and FederationPeers into what they describe.")
+
+_LOG_FORMAT = "%(asctime)s %(levelname)s %(message)s"
+
+_log = logging.getLogger(__name__)
+
+
+@app.callback(invoke_without_command=True)
+def default(context: typer.Context) -> None:
+    """Without a command: run."""
+    if context.invoked_subcommand is None:
+        run()
+
+
+@app.command()
+def run() -> None:
+    """Reconcile until a signal comes, or the lease is lost."""
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        raise SystemExit(f"settings (environment variables SYMFED_…): {describe_faults(error)}") from None
+    logging.basicConfig(level=settings.log_level, format=_LOG_FORMAT)
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for each request
+    asyncio.run(_run(settings))
+
+
+@app.command("bootstrap-nats")
+def bootstrap_nats() -> None:
+    """Make the embedded NATS system's keys and configuration, once."""
+    logging.basicConfig(level="INFO", format=_LOG_FORMAT)
+    try:
+        asyncio.run(bootstrap_from_environment())
+    except SymfedError as error:
+        raise SystemExit(f"bootstrap-nats: {error}") from None
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app()
+
+
+async def _run(settings: Settings) -> None:
+    queue = WorkQueue()
+    loop = asyncio.get_running_loop()
+    running = asyncio.ensure_future(_serve(settings, queue))
+    # Until it leads; then kopf has handlers of its own, and ends with the same signals.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, running.cancel)
+    try:
+        await running
+    except asyncio.CancelledError:
+        _log.info("stopped")
+
+
+async def _serve(settings: Settings, queue: WorkQueue) -> None:
+    async with (
+        serve_health(settings.health_listen, lambda: queue.running_longer_than(settings.stuck_seconds)),
+        Kube(KubeConfig.find()) as kube,
+    ):
+        await lead(settings, kube, lambda: _operate(settings, kube, queue))
+
+
+async def _operate(settings: Settings, kube: Kube, queue: WorkQueue) -> None:
+    """What the leader does: kopf watches, the workers reconcile. Ends when any of them ends."""
+    async with _reconciling(settings, kube, queue) as context:
+        workers = [asyncio.create_task(work(context, queue)) for _ in range(settings.workers)]
+        watching = asyncio.create_task(
+            kopf.operator(
+                registry=registry(queue.add), settings=kopf_settings(), standalone=True, clusterwide=True
+            )
+        )
+        try:
+            done, _ = await asyncio.wait({watching, *workers}, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in workers:
+                task.cancel()
+            watching.cancel()
+            await asyncio.gather(watching, *workers, return_exceptions=True)
+
+
+@asynccontextmanager
+async def _reconciling(settings: Settings, kube: Kube, queue: WorkQueue) -> AsyncIterator[Context]:
+    """Everything that reconciles work with, closed in the end."""
+    backend = NatsBackend(
+        NatsSettings(
+            internal_hosts=settings.nats_internal_hosts,
+            advertised_hosts=settings.nats_advertised_hosts,
+            operator_signing_seed=settings.nats_operator_file.read_text().strip(),
+            system_creds=settings.nats_system_creds.read_text(),
+        )
+    )
+    calls = Calls(queue.add)
+    async with httpx.AsyncClient(trust_env=False) as http:
+        try:
+            yield Context(
+                settings=settings,
+                kube=kube,
+                backend=backend,
+                records=Records(kube, settings.namespace),
+                queue=queue,
+                calls=calls,
+                http=http,
+            )
+        finally:
+            await calls.close()
+            await backend.close()

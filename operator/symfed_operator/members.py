@@ -1,0 +1,157 @@
+"""Who is a member of a federation right now: its FederationPeers, from a live list, with their keys."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from symfed_operator.backends.base import ManagedMember
+from symfed_operator.backends.nats import keys
+from symfed_operator.context import Context
+from symfed_operator.documents import ActiveMember
+from symfed_operator.records import (
+    MemberRecord,
+    PeerRecord,
+    Stored,
+    member_record_name,
+    peer_record_name,
+)
+from symfed_wire.kube import PEERS
+from symfed_wire.resources import Federation, FederationPeer
+
+_BEFORE_EVERYTHING = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """The public half of a member; NATS keys are nkey text, the others raw 32 bytes in base64."""
+
+    uuid: str
+    name: str
+    identity_key: str
+    sealing_key: str
+    writer_key: str
+    reader_key: str
+
+
+@dataclass(frozen=True)
+class ListedMember:
+    """A FederationPeer of the federation with its identity and what the admin's side keeps for it."""
+
+    peer: FederationPeer
+    identity: Identity
+    stored: Stored[MemberRecord]
+
+    @property
+    def active(self) -> ActiveMember:
+        """As the federation document lists it."""
+        return ActiveMember(
+            uuid=self.identity.uuid,
+            name=self.identity.name,
+            identity_key=self.identity.identity_key,
+            sealing_key=self.identity.sealing_key,
+            is_hosted=self.peer.is_hosted,
+            created=created(self.peer),
+        )
+
+    @property
+    def managed(self) -> ManagedMember:
+        """As the backend needs it."""
+        return ManagedMember(
+            uuid=self.identity.uuid,
+            seeds=self.stored.record.seeds,
+            writer_key=self.identity.writer_key,
+            reader_key=self.identity.reader_key,
+            issued=created(self.peer),
+        )
+
+
+@dataclass(frozen=True)
+class LeavingMember:
+    """A FederationPeer under deletion whose account may still be there."""
+
+    peer: FederationPeer
+    stored: Stored[MemberRecord]
+
+
+@dataclass(frozen=True)
+class Membership:
+    """Everybody. `present` counts those without identity yet as well."""
+
+    present: tuple[FederationPeer, ...]
+    active: tuple[ListedMember, ...]
+    leaving: tuple[LeavingMember, ...]
+
+
+def created(peer: FederationPeer) -> datetime:
+    """When the object was made; the API server always says."""
+    return peer.metadata.creation_timestamp or _BEFORE_EVERYTHING
+
+
+def by_age(peers: Sequence[FederationPeer]) -> list[FederationPeer]:
+    """Oldest first; the uid decides between objects of one second."""
+    return sorted(peers, key=lambda peer: (created(peer), peer.metadata.uid))
+
+
+async def live_peers(context: Context, namespace: str, fields: str = "") -> list[FederationPeer]:
+    """The FederationPeers of a namespace as the API server has them now, oldest first."""
+    items = await context.kube.list_all(PEERS, namespace, fields=fields)
+    return by_age([FederationPeer.model_validate(item) for item in items])
+
+
+async def live_members(context: Context, federation: Federation) -> list[FederationPeer]:
+    """The FederationPeers that name this federation, those under deletion included."""
+    fields = f"spec.federationRef.name={federation.metadata.name}"
+    return await live_peers(context, federation.metadata.namespace, fields)
+
+
+async def membership(context: Context, federation: Federation) -> Membership:
+    """Read everybody, and make the records of those that are new.
+
+    A hosted peer is skipped until it has its identity, a second one with the same uuid altogether.
+    """
+    active: dict[str, ListedMember] = {}
+    leaving: list[LeavingMember] = []
+    present = await live_members(context, federation)
+    for peer in present:
+        record_name = member_record_name(peer.metadata.uid)
+        if peer.metadata.deletion_timestamp is not None:
+            stored = await context.records.find(record_name, MemberRecord)
+            if stored is not None:
+                leaving.append(LeavingMember(peer, stored))
+            continue
+        identity = await _identity(context, peer)
+        if identity is not None and identity.uuid not in active:
+            stored = await context.records.ensure(
+                record_name, MemberRecord, lambda: MemberRecord(seeds=keys.new_member_seeds())
+            )
+            active[identity.uuid] = ListedMember(peer, identity, stored)
+    return Membership(tuple(present), tuple(active.values()), tuple(leaving))
+
+
+async def _identity(context: Context, peer: FederationPeer) -> Identity | None:
+    remote = peer.spec.remote
+    if remote is None:
+        stored = await context.records.find(peer_record_name(peer.metadata.uid), PeerRecord)
+        return None if stored is None else hosted_identity(peer, stored.record)
+    if remote.nats_user_keys is None:
+        return None
+    return Identity(
+        uuid=remote.uuid,
+        name=remote.display_name,
+        identity_key=remote.identity_key,
+        sealing_key=remote.sealing_key,
+        writer_key=remote.nats_user_keys.writer,
+        reader_key=remote.nats_user_keys.reader,
+    )
+
+
+def hosted_identity(peer: FederationPeer, record: PeerRecord) -> Identity:
+    """The public half of a peer's record."""
+    return Identity(
+        uuid=record.uuid,
+        name=peer.spec.project or peer.metadata.name,
+        identity_key=record.identity_key,
+        sealing_key=record.sealing_key,
+        writer_key=keys.public_key(record.secrets.nats_writer_seed),
+        reader_key=keys.public_key(record.secrets.nats_reader_seed),
+    )

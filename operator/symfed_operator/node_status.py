@@ -1,0 +1,95 @@
+"""`NodeReady`: what a peer's StatefulSet and pod say. Pure."""
+
+from collections.abc import Mapping
+
+from pydantic import ConfigDict
+from pydantic.alias_generators import to_camel
+
+from symfed_operator.conditions import false, true
+from symfed_wire.documents import WireModel
+from symfed_wire.kube import JsonObject
+from symfed_wire.resources import Condition
+
+
+class _Kubernetes(WireModel):
+    """camelCase on the wire, unknown fields ignored."""
+
+    model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True)
+
+
+class _State(_Kubernetes):
+    reason: str = ""
+    message: str = ""
+    exit_code: int = 0
+
+
+class _ContainerStatus(_Kubernetes):
+    ready: bool = False
+    restart_count: int = 0
+    state: Mapping[str, _State] = {}
+    last_state: Mapping[str, _State] = {}
+
+
+class _PodCondition(_Kubernetes):
+    type: str
+    status: str
+    reason: str = ""
+    message: str = ""
+
+
+class _PodStatus(_Kubernetes):
+    phase: str = "Pending"
+    conditions: tuple[_PodCondition, ...] = ()
+    container_statuses: tuple[_ContainerStatus, ...] = ()
+
+    def condition(self, name: str) -> _PodCondition | None:
+        return next((condition for condition in self.conditions if condition.type == name), None)
+
+
+class _Pod(_Kubernetes):
+    status: _PodStatus = _PodStatus()
+
+
+class _StatefulSetStatus(_Kubernetes):
+    ready_replicas: int = 0
+
+
+class _StatefulSet(_Kubernetes):
+    status: _StatefulSetStatus = _StatefulSetStatus()
+
+
+def node_ready(stateful_set: JsonObject | None, pod: JsonObject | None) -> Condition:
+    """The condition `NodeReady`, with the pod's own reason while it does not run."""
+    if stateful_set is None:
+        return false("NodeReady", "NotStarted", "the node starts when the peer has been granted its place")
+    if pod is None:
+        is_ready = _StatefulSet.model_validate(stateful_set).status.ready_replicas > 0
+        return true("NodeReady", "Ready") if is_ready else false("NodeReady", "Starting", "no pod yet")
+    status = _Pod.model_validate(pod).status
+    ready = status.condition("Ready")
+    if ready is not None and ready.status == "True":
+        return true("NodeReady", "Ready")
+    reason, message = _pending_reason(status)
+    return false("NodeReady", reason, message)
+
+
+def _pending_reason(status: _PodStatus) -> tuple[str, str]:
+    scheduled = status.condition("PodScheduled")
+    if scheduled is not None and scheduled.status == "False":
+        return scheduled.reason or "Unschedulable", scheduled.message
+    for container in status.container_statuses:
+        waiting = container.state.get("waiting")
+        if waiting is not None and waiting.reason not in ("", "ContainerCreating", "PodInitializing"):
+            return waiting.reason, waiting.message + _last_end(container)
+        ended = container.state.get("terminated")
+        if ended is not None:
+            return ended.reason or "Terminated", f"exit code {ended.exit_code} {ended.message}".strip()
+    return "Starting", f"the pod is {status.phase}"
+
+
+def _last_end(container: _ContainerStatus) -> str:
+    ended = container.last_state.get("terminated")
+    if ended is None:
+        return ""
+    said = f", saying {ended.message}" if ended.message else ""
+    return f" (restarts: {container.restart_count}; last exit code {ended.exit_code}{said})"

@@ -1,0 +1,225 @@
+"""The reconcile of a FederationPeer: identity, place in the federation, child objects, conditions."""
+
+import logging
+import secrets
+import uuid
+from collections.abc import Sequence
+
+from symfed_operator import departure
+from symfed_operator.backends.nats import keys
+from symfed_operator.cluster import add_finalizer, apply_child, apply_status, create_child, is_paused
+from symfed_operator.conditions import (
+    failed,
+    false,
+    is_same_status,
+    next_conditions,
+    own_conditions,
+    summary,
+    true,
+)
+from symfed_operator.context import Context
+from symfed_operator.customer import NamespaceObject
+from symfed_operator.errors import ForeignObjectError, SlotsExhaustedError
+from symfed_operator.granted import Place, find_place
+from symfed_operator.manifests import (
+    NodeSettings,
+    node_children,
+    node_secret_manifest,
+    token_secret_manifest,
+)
+from symfed_operator.members import live_peers
+from symfed_operator.node_status import node_ready
+from symfed_operator.queue import Key, federation_key, peer_key
+from symfed_operator.records import (
+    MemberRecord,
+    PeerRecord,
+    member_record_name,
+    new_peer_record,
+    peer_record_name,
+)
+from symfed_operator.slots import choose_slot
+from symfed_operator.statefulset import stateful_set
+from symfed_wire.kube import (
+    NAMESPACES,
+    NETWORK_POLICIES,
+    PEERS,
+    PODS,
+    ROLE_BINDINGS,
+    ROLES,
+    SECRETS,
+    SERVICE_ACCOUNTS,
+    SERVICES,
+    STATEFUL_SETS,
+    VOLUME_CLAIMS,
+)
+from symfed_wire.node_config import NodeConfig
+from symfed_wire.resources import CUSTOMER_LABEL, Condition, FederationPeer, PeerStatus
+
+_TOKEN_BYTES = 32
+
+_log = logging.getLogger(__name__)
+
+
+async def reconcile(context: Context, key: Key) -> float | None:
+    """Bring a FederationPeer to what it says. Returns the seconds until it is to be looked at again."""
+    found = await context.kube.find(PEERS, key.namespace, key.name)
+    if found is None:
+        context.calls.forget(key, "join")
+        context.calls.forget(key, "leave")
+        return None
+    peer = FederationPeer.model_validate(found)
+    if is_paused(peer.metadata):
+        return context.settings.drift_seconds
+    if peer.metadata.deletion_timestamp is not None:
+        return await departure.reconcile(context, peer)
+    if peer.is_remote:
+        return await _reconcile_remote(context, peer)
+    return await _reconcile_hosted(context, peer)
+
+
+async def _reconcile_remote(context: Context, peer: FederationPeer) -> float | None:
+    """Its federation grants it; here the condition that says so."""
+    await add_finalizer(context.kube, PEERS, peer.metadata)
+    stored = await context.records.find(member_record_name(peer.metadata.uid), MemberRecord)
+    if stored is not None and stored.record.answer is not None:
+        granted = true("Granted", "Granted", "the member's account and users are made")
+    else:
+        granted = false("Granted", "AwaitingFederation", "its Federation has not granted it yet")
+        key = federation_key(peer)
+        if key is not None:
+            context.queue.add(key)
+    remote = peer.spec.remote
+    status = PeerStatus(
+        uuid=remote.uuid if remote else None, identity_key=remote.identity_key if remote else None
+    )
+    await _write_status(context, peer, status, [summary([granted]), granted])
+    return context.settings.drift_seconds
+
+
+async def _reconcile_hosted(context: Context, peer: FederationPeer) -> float | None:
+    obstacle = await _obstacle(context, peer)
+    if obstacle is not None:
+        await _write_status(context, peer, peer.status, [obstacle])
+        return context.settings.drift_seconds
+    await add_finalizer(context.kube, PEERS, peer.metadata)
+    stored = await context.records.ensure(peer_record_name(peer.metadata.uid), PeerRecord, _new_record)
+    try:
+        peer = await _identified(context, peer, stored.record)
+    except SlotsExhaustedError as error:
+        await _write_status(context, peer, peer.status, [failed("Ready", error)])
+        return context.settings.drift_seconds
+    place = await find_place(context, peer, stored)
+    try:
+        ready = await _apply_children(context, peer, stored.record, place)
+    except ForeignObjectError as error:
+        await _write_status(context, peer, peer.status, _conditions(place, failed("NodeReady", error)))
+        raise
+    await _write_status(context, peer, peer.status, _conditions(place, ready))
+    return context.settings.drift_seconds
+
+
+def _conditions(place: Place, node: Condition) -> list[Condition]:
+    parts = [node] if place.joined is None else [place.joined, node]
+    return [summary(parts), *parts]
+
+
+async def _obstacle(context: Context, peer: FederationPeer) -> Condition | None:
+    """Why nothing can be made for this object: not a customer's namespace, or a project twice."""
+    meta = peer.metadata
+    if await _customer(context, meta.namespace) is None:
+        text = f"namespace {meta.namespace} is no customer's; label it {CUSTOMER_LABEL}=<customer id>"
+        return false("Ready", "NoCustomer", text)
+    same = await live_peers(context, meta.namespace, f"spec.project={peer.spec.project}")
+    if same and same[0].metadata.uid != meta.uid:
+        text = f"FederationPeer {same[0].metadata.name} has the project {peer.spec.project} already"
+        return false("Ready", "NameTaken", text)
+    return None
+
+
+async def _customer(context: Context, namespace: str) -> str | None:
+    found = await context.kube.get(NAMESPACES, None, namespace)
+    return NamespaceObject.model_validate(found).customer
+
+
+async def _identified(context: Context, peer: FederationPeer, record: PeerRecord) -> FederationPeer:
+    """The peer with uuid, identity key and slot in its status, written before anything uses them."""
+    async with context.slot_locks[peer.metadata.namespace]:
+        everybody = await live_peers(context, peer.metadata.namespace)
+        mine = [other for other in everybody if other.metadata.uid == peer.metadata.uid]
+        peer = mine[0] if mine else peer
+        slot = choose_slot(peer, everybody)
+        status = PeerStatus(uuid=record.uuid, identity_key=record.identity_key, slot=slot)
+        is_new = peer.status.uuid is None
+        await _write_status(context, peer, status, None)
+    key = federation_key(peer)
+    if is_new and key is not None:
+        context.queue.add(key)
+    update = {"uuid": record.uuid, "identity_key": record.identity_key, "slot": slot}
+    return peer.model_copy(update={"status": peer.status.model_copy(update=update)})
+
+
+async def _apply_children(
+    context: Context, peer: FederationPeer, record: PeerRecord, place: Place
+) -> Condition:
+    """All child objects, once the node may start. Returns `NodeReady`."""
+    kube, meta = context.kube, peer.metadata
+    if not place.may_start:
+        return node_ready(None, None)
+    settings = node_settings(context)
+    config = await _node_config(context, peer, record, place)
+    children = node_children(peer, settings)
+    await create_child(kube, SECRETS, token_secret_manifest(peer, secrets.token_urlsafe(_TOKEN_BYTES)))
+    await apply_child(kube, SECRETS, node_secret_manifest(peer, config))
+    if children.volume_claim is not None:
+        await apply_child(kube, VOLUME_CLAIMS, children.volume_claim)
+    await apply_child(kube, SERVICE_ACCOUNTS, children.service_account)
+    await apply_child(kube, ROLES, children.role)
+    await apply_child(kube, ROLE_BINDINGS, children.role_binding)
+    await apply_child(kube, SERVICES, children.service)
+    await apply_child(kube, NETWORK_POLICIES, children.network_policy)
+    applied = await apply_child(kube, STATEFUL_SETS, stateful_set(peer, config, settings))
+    return node_ready(applied, await kube.find(PODS, meta.namespace, f"{meta.name}-0"))
+
+
+async def _node_config(
+    context: Context, peer: FederationPeer, record: PeerRecord, place: Place
+) -> NodeConfig:
+    return NodeConfig(
+        customer=await _customer(context, peer.metadata.namespace) or "",
+        project=peer.spec.project or "",
+        namespace=peer.metadata.namespace,
+        name=peer.metadata.name,
+        object_uid=peer.metadata.uid,
+        slot=peer.status.slot or 0,
+        compute=peer.spec.compute.type,
+        uuid=record.uuid,
+        secrets=record.secrets,
+        membership=place.membership,
+    )
+
+
+def node_settings(context: Context) -> NodeSettings:
+    """What all nodes have in common, out of the operator's settings."""
+    settings = context.settings
+    return NodeSettings(settings.node_image, settings.node_image_pull_policy, settings.gateway_namespace)
+
+
+def _new_record() -> PeerRecord:
+    return new_peer_record(str(uuid.uuid4()), keys.new_user_seed(), keys.new_user_seed())
+
+
+async def _write_status(
+    context: Context, peer: FederationPeer, status: PeerStatus, conditions: Sequence[Condition] | None
+) -> None:
+    """Write the operator's part of the status if it differs; without conditions those stay."""
+    meta, old = peer.metadata, own_conditions(peer.status.conditions)
+    stamped = old if conditions is None else next_conditions(old, conditions, meta.generation, context.now())
+    new = PeerStatus(conditions=stamped, uuid=status.uuid, identity_key=status.identity_key, slot=status.slot)
+    if is_same_status(peer.status, new):
+        return
+    await apply_status(context.kube, PEERS, meta, new.to_json())
+    for condition in stamped:
+        if condition.type == "Ready":
+            _log.info(
+                "%s: Ready=%s %s %s", peer_key(meta), condition.status, condition.reason, condition.message
+            )
