@@ -98,7 +98,7 @@ def _connection(
     ] = None,
     patience: Annotated[
         float, typer.Option(min=0, help="Seconds to repeat a call that the gateway cannot serve yet.")
-    ] = 60.0,
+    ] = 120.0,
 ) -> None:
     ctx.obj = Connection(url, customer, secret_key, patience)
 
@@ -137,7 +137,7 @@ _STATUS_HINTS = {
     404: "check SYMFED_URL: this gateway does not know the call",
     409: "`symfed projects` lists the projects there are",
     413: "send fewer rows at once with a smaller --batch-rows",
-    503: "it is not ready yet; try again in a moment, or with a larger --patience",
+    503: "try again in a moment, or with a larger --patience",
 }
 
 

@@ -234,6 +234,7 @@ def _info_table(project: ProjectInfo, federation: FederationInfo | None) -> Tabl
     table.add_row("type", project.type)
     attributes = zip(project.attribute_names, project.attribute_types, strict=False)
     table.add_row("attributes", ", ".join(f"{name} ({kind})" for name, kind in attributes))
+    table.add_row("rows", str(project.params.get("rows", "")))
     table.add_row("models", ", ".join(project.models))
     if federation is not None:
         table.add_row("federation", federation.fed_name)

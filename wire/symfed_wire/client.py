@@ -69,7 +69,7 @@ class Client:
         secret_key: str,
         *,
         form: Form = "v1",
-        patience: float = 60.0,
+        patience: float = 120.0,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         """`patience` is how many seconds a call is repeated while the gateway cannot serve it.

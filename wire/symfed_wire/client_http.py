@@ -24,6 +24,7 @@ Form = Literal["v1", "v2"]
 Body = Mapping[str, JsonValue]
 
 _TIMEOUT = httpx.Timeout(90.0, connect=10.0)  # the gateway itself waits for a result for up to 60 s
+_CONNECT_PATIENCE_SECONDS = 20.0  # a restart; longer is a wrong address
 _RETRY_CAP_SECONDS = 30.0
 _EXCERPT = 200
 _KEY_BYTES = 16
@@ -161,7 +162,7 @@ class Caller:
         attempts = tenacity.Retrying(
             retry=tenacity.retry_if_exception(lambda error: _is_worth_repeating(call, error)),
             wait=_wait,
-            stop=tenacity.stop_after_delay(self._patience),
+            stop=self._is_out_of_patience,
             sleep=self._sleep,
             reraise=True,
         )
@@ -175,6 +176,14 @@ class Caller:
         if sealed.startswith(V2_PREFIX):
             return open_body_v2(sealed, self._credentials.secret_key, answer.line, "response")
         return open_body(sealed, self._credentials.secret_key)
+
+    def _is_out_of_patience(self, state: tenacity.RetryCallState) -> bool:
+        """A gateway that answers is waited for longer than one that does not."""
+        error = state.outcome.exception() if state.outcome else None
+        patience = (
+            self._patience if isinstance(error, ApiError) else min(self._patience, _CONNECT_PATIENCE_SECONDS)
+        )
+        return (state.seconds_since_start or 0.0) >= patience
 
     def _send_once(self, call: Call) -> Answer:
         line, request = self._sign(call)
