@@ -3,8 +3,6 @@
 import json
 import logging
 
-from pydantic import JsonValue
-
 from symfed_api import manifests
 from symfed_api.caller import Caller
 from symfed_api.errors import BadRequestError, NodeBrokeOffError
@@ -32,33 +30,26 @@ async def federation_info(gateway: Gateway, caller: Caller, project: str) -> str
 def describe(peer: FederationPeer, federation: Federation | None, stats: JsonObject) -> JsonObject:
     """FederationInfo from the objects and the node's own syncStats, which may be empty.
 
-    Only the admin's side has the Federation; a joined peer knows what its invitation said, and its node what
-    the newest federation document says.
+    Only the admin's side has the Federation; of a joined peer it is known here what its invitation said.
     """
-    annotations = peer.metadata.annotations
+    told = peer.metadata.annotations
     spec = federation.spec if federation else None
     aws = spec.aws if spec and spec.aws else peer.spec.aws
-    told = stats.get("federation")
-    document = told if isinstance(told, dict) else {}
-    contract: list[JsonValue] = list(spec.contract) if spec else []
+    actions = peer.spec.contract_actions
     return {
         "fed_local_id": peer.spec.project,
-        "fed_name": spec.name
-        if spec
-        else document.get("name") or annotations.get(manifests.FEDERATION_NAME, ""),
+        "fed_name": spec.name if spec else told.get(manifests.FEDERATION_NAME, ""),
         "fed_secret_key": _MASK,
-        "sync_sched": spec.schedule
-        if spec
-        else document.get("schedule") or annotations.get(manifests.FEDERATION_SCHEDULE, ""),
+        "sync_sched": spec.schedule if spec else told.get(manifests.FEDERATION_SCHEDULE, ""),
         "fed_type": "AWS" if aws else "NATS",
         "local_uuid": peer.status.uuid or "",
         "is_pulsing": peer.spec.pulse,
         "allow_peers_explore": peer.spec.allow_peers_explore,
         "peersInfo": _peer_names(stats),
-        "contract": contract or document.get("contract") or [],
-        "rcv_error_action": f"fed_psr_contract_rcv_fail_action_{peer.spec.contract_actions.receive.lower()}",
-        "snd_error_action": f"fed_psr_contract_snd_fail_action_{peer.spec.contract_actions.send.lower()}",
-        "fed_use_smpc": spec.secure_sum if spec else document.get("secure_sum") is True,
+        "contract": list(spec.contract) if spec else [],
+        "rcv_error_action": f"fed_psr_contract_rcv_fail_action_{actions.receive.lower()}",
+        "snd_error_action": f"fed_psr_contract_snd_fail_action_{actions.send.lower()}",
+        "fed_use_smpc": spec.secure_sum if spec else told.get(manifests.FEDERATION_SECURE_SUM) == "true",
         "aws_id": (aws.account_id or "") if aws else "",
         "aws_access_key": _MASK if aws else "",
         "aws_secret_key": _MASK if aws else "",

@@ -8,7 +8,7 @@ from symfed_api import manifests
 from symfed_api.caller import Caller
 from symfed_api.errors import RefusedError, project_exists
 from symfed_api.gateway import Gateway
-from symfed_api.objects import create_secret, find_peer, find_project, poll
+from symfed_api.objects import create_secret, delete_with_secrets, find_peer, find_project, poll
 from symfed_wire.federation_map import parse_join_map
 from symfed_wire.kube import PEERS, ConflictError
 from symfed_wire.resources import Condition, FederationPeer, find_condition
@@ -21,8 +21,8 @@ async def join_federation(
 ) -> None:
     """Create the Secret with the invitation and the FederationPeer, then wait for the admin's verdict.
 
-    Silence is no refusal: the operator goes on trying. A refusal takes the peer away again; the operator
-    removes its Secrets. Raises FederationMapError, TakenError, RefusedError.
+    Silence is no refusal: the operator goes on trying. A refusal takes away again what was made.
+    Raises FederationMapError, TakenError, RefusedError.
     """
     parsed = parse_join_map(keys, pid, persist)
     project, kube, namespace = parsed.peer.project, gateway.kube, caller.namespace
@@ -38,7 +38,7 @@ async def join_federation(
     peer = FederationPeer.model_validate(body)
     refusal = await _verdict(gateway, peer)
     if refusal is not None:
-        await kube.delete(PEERS, namespace, peer.metadata.name, uid=peer.metadata.uid)
+        await delete_with_secrets(kube, peer)
         raise RefusedError(refusal.message or "The admin of the federation refused the invitation")
 
 

@@ -15,9 +15,10 @@ _GRACE_SECONDS = 65
 
 def main() -> None:
     """Serve until SIGTERM, then finish what is under way."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    settings = Settings()
+    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    asyncio.run(_serve(Settings()))
+    asyncio.run(_serve(settings))
 
 
 async def _serve(settings: Settings) -> None:

@@ -44,6 +44,7 @@ INVITATION: Final = "symfed.dev/invitation"
 # On a joined peer: what its invitation said, for `fedml/{pid}/info`.
 FEDERATION_NAME: Final = "symfed.dev/federation-name"
 FEDERATION_SCHEDULE: Final = "symfed.dev/federation-schedule"
+FEDERATION_SECURE_SUM: Final = "symfed.dev/federation-secure-sum"
 
 
 def request_digest(secret_key: str, call: str, keys: Mapping[str, JsonValue], *query: str | None) -> str:
@@ -101,7 +102,11 @@ def admin_peer(parsed: CreateMap, namespace: str, digest: str) -> JsonObject:
 def joined_peer(parsed: JoinMap, namespace: str, digest: str) -> JsonObject:
     """A peer that joins somebody else's federation."""
     name = object_name(parsed.peer.project)
-    annotations = {FEDERATION_NAME: parsed.name, FEDERATION_SCHEDULE: parsed.schedule}
+    annotations = {
+        FEDERATION_NAME: parsed.name,
+        FEDERATION_SCHEDULE: parsed.schedule,
+        FEDERATION_SECURE_SUM: parsed.invitation.get("fed_use_smpc", "false"),
+    }
     spec = FederationPeerSpec(
         invitation_secret_ref=ObjectRef(name=invitation_secret(name, digest)),
         aws=_peer_aws(parsed.aws, credentials_secret(name, digest)),
@@ -116,6 +121,16 @@ def join_secrets(parsed: JoinMap, namespace: str, digest: str) -> list[JsonObjec
     if parsed.aws is not None:
         secrets.append(_secret(credentials_secret(name, digest), namespace, digest, parsed.aws.credentials))
     return secrets
+
+
+def own_secrets(item: Federation | FederationPeer) -> list[str]:
+    """Names of the Secrets that the gateway made for an object; any other that it names is a user's own."""
+    backends = (item.spec.aws,) if isinstance(item, FederationPeer) else (item.spec.nats, item.spec.aws)
+    references = [backend.credentials_secret_ref for backend in backends if backend is not None]
+    if isinstance(item, FederationPeer):
+        references.append(item.spec.invitation_secret_ref)
+    prefixes = tuple(f"{item.metadata.name}-{kind}-" for kind in ("invitation", "credentials"))
+    return [reference.name for reference in references if reference and reference.name.startswith(prefixes)]
 
 
 def plain_peer(peer: LocalPeer, namespace: str, digest: str) -> JsonObject:

@@ -3,12 +3,13 @@
 import asyncio
 import base64
 import binascii
+import logging
 import re
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from symfed_api.errors import TakenError, no_such_project
-from symfed_api.manifests import REQUEST_DIGEST
+from symfed_api.manifests import REQUEST_DIGEST, own_secrets
 from symfed_wire.kube import (
     FEDERATIONS,
     PEERS,
@@ -21,6 +22,8 @@ from symfed_wire.kube import (
     Resource,
 )
 from symfed_wire.resources import Federation, FederationPeer
+
+_logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.25
 
@@ -93,6 +96,22 @@ async def create_or_take_over(
     if existing is None or _is_terminating(existing) or _digest(existing) != _digest(manifest):
         raise taken
     return existing
+
+
+async def delete_with_secrets(kube: Kube, item: Federation | FederationPeer) -> None:
+    """Delete an object, and before it the Secrets that the gateway made for it.
+
+    In this order a repeat after a crash finds the object, and with it what is left to do. Secrets in use have
+    a finalizer of the operator's and go when it lets them.
+    """
+    namespace = item.metadata.namespace
+    for name in own_secrets(item):
+        try:
+            await kube.delete(SECRETS, namespace, name)
+        except ForbiddenError as error:
+            _logger.warning("Secret %s/%s is left behind: %s", namespace, name, error)
+    resource = PEERS if isinstance(item, FederationPeer) else FEDERATIONS
+    await kube.delete(resource, namespace, item.metadata.name, uid=item.metadata.uid)
 
 
 async def read_secret_text(kube: Kube, namespace: str, name: str, key: str) -> str | None:

@@ -9,9 +9,9 @@ from symfed_api.caller import Caller
 from symfed_api.errors import TakenError, project_exists
 from symfed_api.forwarding import forward_to_project
 from symfed_api.gateway import Gateway, TheCaller, TheGateway
-from symfed_api.objects import find_federation, find_project, get_project, list_peers
+from symfed_api.objects import delete_with_secrets, find_federation, find_project, get_project, list_peers
 from symfed_wire.federation_map import parse_project
-from symfed_wire.kube import FEDERATIONS, PEERS, ConflictError
+from symfed_wire.kube import PEERS, ConflictError
 from symfed_wire.resources import FederationPeer
 
 router = APIRouter(prefix="/symetry/rest/{cid}/projects")
@@ -52,7 +52,7 @@ async def delete(gateway: TheGateway, caller: TheCaller, pid: str) -> Response:
     """Delete a project; of a federation's admin only when nobody else is in it."""
     peer = await get_project(gateway.kube, caller.namespace, pid, caller.customer)
     await _delete_federation_of(gateway, caller, peer)
-    await gateway.kube.delete(PEERS, caller.namespace, peer.metadata.name, uid=peer.metadata.uid)
+    await delete_with_secrets(gateway.kube, peer)
     return answer(text=f"deleted Project with id[{pid}] from Customer[{caller.customer}] store")
 
 
@@ -87,6 +87,4 @@ async def _delete_federation_of(gateway: Gateway, caller: Caller, peer: Federati
         )
     federation = await find_federation(gateway.kube, caller.namespace, reference.name)
     if federation and federation.metadata.labels.get(manifests.MANAGED_BY) == manifests.MANAGER:
-        await gateway.kube.delete(
-            FEDERATIONS, caller.namespace, federation.metadata.name, uid=federation.metadata.uid
-        )
+        await delete_with_secrets(gateway.kube, federation)

@@ -1,6 +1,6 @@
 """What the gateway is told by its environment (prefix `SYMFED_`)."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -15,6 +15,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="SYMFED_", frozen=True)
 
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     listen: str = "0.0.0.0:8080"
     nats_hosts: AddressList = ()
     """All addresses that mean the operator's own NATS system, inner and outer, comma separated."""
