@@ -120,9 +120,9 @@ class Project:
     def learn(self, read_frame: Callable[[], DataFrame], request: str = "") -> Answer:
         """Add a frame's rows, all or none; on the disk when this returns.
 
-        A `request` that was learnt before is answered as then; its frame is not read. Raises what `read_frame`
-        does, BadCellError, NotSupportedError, SchemaMismatchError, ValueOutOfRangeError and JournalError;
-        then nothing was learnt.
+        A `request` that was learnt before is answered as then; its frame is not read. Raises what
+        `read_frame` does, BadCellError, NotSupportedError, SchemaMismatchError, ValueOutOfRangeError and
+        JournalError; then nothing was learnt.
         """
         with self._learning:
             known = self._learnt.requests.find(request) if request else None
