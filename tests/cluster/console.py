@@ -27,7 +27,7 @@ def step(what: str) -> Iterator[None]:
     say(what)
     yield
     if (took := time.monotonic() - began) >= 1:
-        say(f"  done in {took:.1f} s")
+        say(f"  {what}: done in {took:.1f} s")
 
 
 def run(

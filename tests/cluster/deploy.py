@@ -122,6 +122,13 @@ def wait_answering(address: str) -> None:
     eventually("the gateway answers", 60, ask)
 
 
+def images_in_use() -> set[str]:
+    """The images that the containers of all pods are made of."""
+    return {
+        one["image"] for pod in kubectl.items("pods", "--all-namespaces") for one in pod["spec"]["containers"]
+    }
+
+
 def ensure_customers() -> dict[str, str]:
     """Makes the customers' namespaces and secret keys; keys that are there stay. Answers cid → key."""
     for cid, namespace in CUSTOMERS.items():

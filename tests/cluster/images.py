@@ -6,19 +6,21 @@ change the pods. The local cluster builds with buildah on a Debian base of its o
 
 import hashlib
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.cluster.console import run, say, step
+from tests.cluster.console import ClusterError, run, step
 from tests.cluster.daemons import containers_tool
 from tests.cluster.gobuild import cache_folder, program
 from tests.cluster.layout import PAUSE_IMAGE, REPOSITORY
 
 PARTS = {"operator": "operator", "gateway": "api", "node": "node"}  # part → its folder
-SHARED = ("Dockerfile", ".dockerignore", "pyproject.toml", "requirements.lock", "README.md", "wire")
+SHARED = ("Dockerfile", ".dockerignore", "pyproject.toml", "requirements.lock", "wire")
 DEBIAN, DEBIAN_PACKAGES = "bookworm", "python3,python3-venv,ca-certificates"
 UNNEEDED = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*")
 AUTHORITIES = Path("/etc/ssl/certs")
@@ -83,18 +85,39 @@ def build_with_docker(part: str) -> Image:
     return image
 
 
-def buildah(*words: str | Path) -> str:
-    """Runs buildah with its store in the cache."""
+def buildah_command(*words: str | Path) -> list[str | Path]:
+    """A buildah command with its store in the cache."""
     store = cache_folder() / "containers"
-    return run(
-        ["buildah", f"--root={store}", "--runroot=/run/symfed-buildah", "--storage-driver=overlay", *words],
-        cwd=REPOSITORY,
-    )
+    return ["buildah", f"--root={store}", "--runroot=/run/symfed-buildah", "--storage-driver=overlay", *words]
+
+
+def buildah(*words: str | Path) -> str:
+    """Runs buildah and answers its output."""
+    return run(buildah_command(*words), cwd=REPOSITORY)
+
+
+def containerd_images() -> list[str]:
+    """The images that the cluster's containerd has."""
+    return run([*containers_tool(), "images", "list", "--quiet"]).split()
+
+
+def ensure_all() -> dict[str, Image]:
+    """Builds what is not built, hands it to the local cluster, answers the images as the chart names them."""
+    shutil.rmtree(scratch_folder(), ignore_errors=True)
+    pause, nats = of_program("pause"), of_program("nats-server")
+    parts = {part: of_part(part) for part in PARTS}
+    for image in (pause, nats):
+        ensure_in_local_cluster(image)
+    if not all(map(stored, (image.name for image in parts.values()))):
+        ensure_base()
+    with ThreadPoolExecutor() as together:  # one part waits for downloads while another one unpacks
+        list(together.map(ensure_in_local_cluster, parts.values(), parts.keys()))
+    return {**parts, "nats": nats}
 
 
 def ensure_in_local_cluster(image: Image, part: str | None = None) -> None:
     """Builds the image unless it is built, and hands it to the cluster's containerd unless it is there."""
-    if image.name in run([*containers_tool(), "images", "list", "--quiet"]).split():
+    if image.name in containerd_images():
         return
     if not stored(image.name):
         with step(f"building {image.name}"):
@@ -102,10 +125,24 @@ def ensure_in_local_cluster(image: Image, part: str | None = None) -> None:
                 build_of_program(image)
             else:
                 build_of_part(image, part)
-    with step(f"handing {image.name} to containerd"), scratch() as place:
-        archive = place / "image.tar"
-        buildah("push", "--quiet", image.name, f"docker-archive:{archive}:{image.name}")
-        run([*containers_tool(), "images", "import", archive])
+    with step(f"handing {image.name} to containerd"):
+        hand_over(image)
+
+
+def hand_over(image: Image) -> None:
+    """Pours an image from buildah's store into containerd's; uncompressed, and never as a file."""
+    pour = buildah_command("push", "--quiet", image.name, f"docker-archive:/dev/stdout:{image.name}")
+    with subprocess.Popen(pour, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as source:
+        taken = subprocess.run(
+            [*containers_tool(), "images", "import", "-"],
+            stdin=source.stdout,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        _, complaint = source.communicate()
+    if source.returncode != 0 or taken.returncode != 0:
+        raise ClusterError(f"{image.name} does not go to containerd:\n{complaint.decode()}{taken.stderr}")
 
 
 def stored(name: str) -> bool:
@@ -163,25 +200,29 @@ def ensure_base() -> str:
     return name
 
 
+def scratch_folder() -> Path:
+    """Where big files lie for a moment; leftovers of a killed run are removed by `ensure_all`."""
+    return cache_folder() / "scratch"
+
+
 @contextmanager
 def scratch() -> Iterator[Path]:
-    """A folder for big files that are needed once; leftovers of a killed run go first."""
-    top = cache_folder() / "scratch"
-    shutil.rmtree(top, ignore_errors=True)
-    top.mkdir(parents=True)
-    with tempfile.TemporaryDirectory(dir=top) as place:
+    """A folder for big files that are needed once."""
+    scratch_folder().mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=scratch_folder()) as place:
         yield Path(place)
 
 
-def forget_old(current: Iterable[Image]) -> None:
-    """Removes older images of the parts from the store: each is some hundred megabytes."""
-    keep = {image.name for image in current}
-    listed = buildah("images", "--noheading", "--format={{.Name}}:{{.Tag}}").split()
-    old = [
-        name
-        for name in listed
-        if name.startswith("localhost/symfed-") and "-base:" not in name and name not in keep
-    ]
-    if old:
-        say(f"  forgetting {len(old)} older images")
+def forget_old(current: Iterable[Image], in_use: Iterable[str]) -> None:
+    """Removes the parts' older images, some hundred megabytes each, except those that pods still use."""
+    keep = {image.name for image in current} | set(in_use)
+    built = buildah("images", "--noheading", "--format={{.Name}}:{{.Tag}}").split()
+    if old := [name for name in built if is_of_part(name) and name not in keep]:
         buildah("rmi", "--force", *old)
+    if old := [name for name in containerd_images() if is_of_part(name) and name not in keep]:
+        run([*containers_tool(), "images", "remove", *old])
+
+
+def is_of_part(name: str) -> bool:
+    """Whether an image is a part's, of whatever sources."""
+    return any(name.startswith(f"localhost/symfed-{part}:") for part in PARTS)

@@ -136,11 +136,10 @@ cluster.local in-addr.arpa ip6.arpa {{
 
 def cgroup_folders() -> list[Path]:
     """The cluster's control group in every hierarchy: one on cgroup v2, one per controller on v1."""
-    if (CGROUPS / "cgroup.controllers").exists():
-        return [CGROUPS / CGROUP]
-    roots = {line.split()[1] for line in Path("/proc/mounts").read_text().splitlines() if " cgroup " in line}
+    mounts = [line.split() for line in Path("/proc/mounts").read_text().splitlines()]
+    roots = {target for _, target, kind, *_ in mounts if kind in ("cgroup", "cgroup2")}
     if not roots:
-        raise ClusterError(f"no cgroups are mounted below {CGROUPS}: the kubelet needs them")
+        raise ClusterError("no cgroups are mounted: the kubelet needs them")
     return sorted(Path(root) / CGROUP for root in roots)
 
 

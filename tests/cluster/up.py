@@ -10,7 +10,7 @@ import sys
 from tests.cluster import deploy, gobuild, images, kind, local
 from tests.cluster.console import ClusterError, say, step
 from tests.cluster.images import PARTS, Image
-from tests.cluster.layout import NODE_ADDRESS, PAUSE_IMAGE
+from tests.cluster.layout import NODE_ADDRESS
 from tests.cluster.machine import cluster_kind
 
 
@@ -35,7 +35,8 @@ def up(with_chart: bool) -> None:
 
     Raises ClusterError that says what does not come, and what was seen.
     """
-    if cluster_kind() == "kind":
+    here = cluster_kind()
+    if here == "kind":
         gobuild.build(["kubectl", "helm"])
         kind.up()
         ready = kind_images()
@@ -44,7 +45,7 @@ def up(with_chart: bool) -> None:
         with step("programs"):
             gobuild.build()
         local.up()
-        ready = local_images()
+        ready = images.ensure_all()
         local.wait_ready()
         address = NODE_ADDRESS
     if not with_chart:
@@ -54,6 +55,8 @@ def up(with_chart: bool) -> None:
         customers = deploy.ensure_customers()
     deploy.wait_answering(address)
     deploy.write_environment(address, customers)
+    if here == "local":
+        images.forget_old(ready.values(), deploy.images_in_use())
     say(f"ready: the gateway answers at {deploy.gateway_url(address)}; `. .symfed/env` sets the rest")
 
 
@@ -63,17 +66,6 @@ def kind_images() -> dict[str, Image]:
     for image in ready.values():
         kind.load(image)
     return ready
-
-
-def local_images() -> dict[str, Image]:
-    """Builds the images with buildah and imports them; nothing is pulled from anywhere."""
-    images.ensure_in_local_cluster(images.of_program(PAUSE_IMAGE.rpartition("/")[2].partition(":")[0]))
-    nats = images.of_program("nats-server")
-    images.ensure_in_local_cluster(nats)
-    ready = {part: images.of_part(part) for part in PARTS}
-    for part, image in ready.items():
-        images.ensure_in_local_cluster(image, part)
-    return {**ready, "nats": nats}
 
 
 if __name__ == "__main__":
