@@ -250,10 +250,11 @@ class Client:
             request_id=uuid.uuid4().hex,
         )
         values = self._caller.send(call).values
-        skipped = values.get("skipped", values.get("skippedRows"))
-        if not isinstance(skipped, int):
-            skipped = _incomplete_rows(batch)
-        return Learnt(len(batch.data) - skipped, skipped)
+        learned, skipped = values.get("learned"), values.get("skipped")
+        if isinstance(learned, int) and isinstance(skipped, int):
+            return Learnt(learned, skipped)
+        incomplete = _incomplete_rows(batch)  # the vendor's servers say nothing
+        return Learnt(len(batch.data) - incomplete, incomplete)
 
     def _send(
         self,

@@ -153,6 +153,11 @@ def test_learn_sends_batches_each_with_its_own_request_id() -> None:
     assert [len(parse_frame(request.content).data) for request in gateway.requests] == [2, 2, 1]
 
 
+def test_learn_counts_what_the_node_counted() -> None:
+    client, _ = client_of(answer(values={"learned": 7, "skipped": 1}))
+    assert client.learn("p", DataFrame(("a",), ("C",), [[1.0]])) == Learnt(rows=7, skipped=1)
+
+
 def test_a_repeated_learn_keeps_its_request_id_and_is_signed_anew() -> None:
     client, gateway = client_of(httpx.ReadTimeout("lost"), answer())
     client.learn("p", DataFrame(("a",), ("C",), [[1.0]]))
