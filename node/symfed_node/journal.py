@@ -112,15 +112,15 @@ class Journal:
                 raise CorruptDataError(f"{path} is gone although its checkpoint is there: restore the volume")
             self._create(path)
         data = path.read_bytes()
-        end = len(_MAGIC)
-        if data[:end] != _MAGIC[: len(data)]:
+        end = min(len(_MAGIC), len(data))  # a crash may have cut the file's first write too
+        if data[:end] != _MAGIC[:end]:
             raise CorruptDataError(f"{path} is not a journal of this version")
         for payload, after in _payloads(data, path):
             learnt = apply(learnt, _decode_record(payload))
             end = after
         if len(data) != end:
             log.warning("%s: cut %d bytes of a write that a crash interrupted", path, len(data) - end)
-        self._open(path, data[:end] or _MAGIC)
+        self._open(path, end)
         for other in self._folder.glob("journal-*"):
             if other != path:
                 remove(other)
@@ -167,7 +167,7 @@ class Journal:
         try:
             self._create(new)
             write_atomically(self._folder / "checkpoint", _encode_checkpoint(self._number + 1, learnt))
-            self._open(new, _MAGIC)
+            self._open(new, len(_MAGIC))
             remove(old)
         except OSError as error:
             self.close()
@@ -197,16 +197,14 @@ class Journal:
             os.fsync(file.fileno())
         sync_folder(self._folder)
 
-    def _open(self, path: Path, content: bytes) -> None:
-        """Open for appending after `content`, which is what the file shall hold."""
+    def _open(self, path: Path, size: int) -> None:
+        """Open for appending after the first `size` bytes, or after the first line."""
         self._file = path.open("r+b", buffering=0)
-        self._file.seek(0)
-        if len(content) == len(_MAGIC):
-            self._file.write(_MAGIC)  # a crash may have cut the file's first write too
-        self._file.truncate(len(content))
-        self._file.seek(len(content))
+        self._size = max(size, len(_MAGIC))
+        self._file.write(_MAGIC)
+        self._file.truncate(self._size)
+        self._file.seek(self._size)
         os.fsync(self._file.fileno())
-        self._size = len(content)
 
 
 def _write_all(file: BinaryIO, data: bytes) -> None:
