@@ -101,7 +101,12 @@ def _nats(control_plane: ControlPlane, folder: Path) -> NatsServer:
     """A NATS server whose operator keys were made in the cluster, as the chart's hook does it."""
     subprocess.run(
         [PROGRAMS / "symfed-operator", "bootstrap-nats"],
-        env={**os.environ, "KUBECONFIG": str(control_plane.kubeconfig), "SYMFED_NAMESPACE": SYSTEM},
+        env={
+            **os.environ,
+            "KUBECONFIG": str(control_plane.kubeconfig),
+            "SYMFED_NAMESPACE": SYSTEM,
+            "SYMFED_NATS_DATA": str(folder / "nats-data"),
+        },
         check=True,
     )
     with control_plane.client() as client:

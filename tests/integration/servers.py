@@ -115,10 +115,7 @@ class Process:
 
 
 class NatsServer:
-    """A nats-server with the given configuration; listening addresses and store come from here.
-
-    `folder` keeps log and JetStream store, so that a server started again on it has its streams.
-    """
+    """A nats-server with the given configuration, on loopback ports of its own; the log lies in `folder`."""
 
     def __init__(self, config: Path, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -127,7 +124,7 @@ class NatsServer:
         listen = ["--addr", "127.0.0.1", "--port", str(self.port), "--http_port", str(monitoring)]
         self.process = Process(
             "nats-server",
-            ["--config", str(config), *listen, "--store_dir", str(folder / "store")],
+            ["--config", str(config), *listen],
             folder / "nats-server.log",
         )
 
