@@ -143,6 +143,6 @@ def test_the_digest_tells_requests_apart_and_hides_what_is_in_them() -> None:
 )
 def test_the_operators_own_nats_is_known_by_host_and_port(hosts: tuple[str, ...], is_own: bool) -> None:
     own = "nats://symfed-nats.symfed-system.svc:4222, nats://172.30.0.2:30422"
-    settings = Settings(nats_hosts=own)  # type: ignore[arg-type]  # as the environment has it
+    settings = Settings(nats_hosts=own)
     assert settings.is_own_nats(hosts) is is_own
     assert settings.invitation_hosts == own.replace(" ", "")
