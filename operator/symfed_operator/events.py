@@ -4,7 +4,7 @@ Only `on.event` is used, so that kopf writes neither finalizers nor annotations.
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -55,8 +55,9 @@ def registry(add: Callable[[Key], None]) -> kopf.OperatorRegistry:
     """The watches of the operator; each event's keys go to `add`."""
     watches = kopf.OperatorRegistry()
 
-    def sending(keys_of: Callable[[str | None, Body], list[Key]]) -> Callable[..., None]:
-        def handler(event: kopf.RawEvent, **_: Any) -> None:
+    def sending(keys_of: Callable[[str | None, Body], list[Key]]) -> Callable[..., Awaitable[None]]:
+        # Not a plain function: kopf would call it in a thread, and the queue is the event loop's.
+        async def handler(event: kopf.RawEvent, **_: Any) -> None:
             for key in keys_of(event["type"], cast("Body", event["object"])):
                 add(key)
 

@@ -26,7 +26,12 @@ from symfed_wire.documents import describe_faults
 from symfed_wire.errors import SymfedError
 from symfed_wire.kube import Kube, KubeConfig
 
-app = typer.Typer(add_completion=False, help="Turns Federations and FederationPeers into what they describe.")
+# Typer's own tracebacks show local variables, and those hold secrets.
+app = typer.Typer(
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Turns Federations and FederationPeers into what they describe.",
+)
 
 _LOG_FORMAT = "%(asctime)s %(levelname)s %(message)s"
 
@@ -47,15 +52,14 @@ def run() -> None:
         settings = Settings()
     except ValidationError as error:
         raise SystemExit(f"settings (environment variables SYMFED_…): {describe_faults(error)}") from None
-    logging.basicConfig(level=settings.log_level, format=_LOG_FORMAT)
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for each request
+    _log_to_stderr(settings.log_level)
     asyncio.run(_run(settings))
 
 
 @app.command("bootstrap-nats")
 def bootstrap_nats() -> None:
     """Make the embedded NATS system's keys and configuration, once."""
-    logging.basicConfig(level="INFO", format=_LOG_FORMAT)
+    _log_to_stderr("INFO")
     try:
         asyncio.run(bootstrap_from_environment())
     except SymfedError as error:
@@ -65,6 +69,12 @@ def bootstrap_nats() -> None:
 def main() -> None:
     """Entry point of the console script."""
     app()
+
+
+def _log_to_stderr(level: str) -> None:
+    logging.basicConfig(level=level, format=_LOG_FORMAT)
+    for name in ("httpx", "httpcore", "kubernetes.aio.leaderelection"):  # a line for each request
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 async def _run(settings: Settings) -> None:

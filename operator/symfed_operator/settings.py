@@ -41,7 +41,7 @@ class Settings(BaseSettings):
     drift_seconds: float = Field(120.0, gt=0)
     stuck_seconds: float = Field(300.0, gt=0)
     lease_name: str = "symfed-operator"
-    lease_seconds: float = Field(15.0, ge=3)
+    lease_seconds: int = Field(15, ge=3)
 
     @property
     def gateway_namespace(self) -> str:
