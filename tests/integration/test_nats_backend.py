@@ -15,6 +15,7 @@ import httpx
 import nats.errors
 import pytest
 from nats.aio.client import Client
+from nats.aio.subscription import Subscription
 from nats.js.errors import APIError
 
 from symfed_operator.backends.base import (
@@ -38,9 +39,17 @@ from symfed_operator.backends.nats.keys import (
     public_key,
     sign,
 )
-from symfed_operator.bootstrap import NatsIdentity, NatsServerSettings, identity_from, nats_conf
+from symfed_operator.bootstrap import (
+    BootstrapError,
+    NatsIdentity,
+    NatsServerSettings,
+    bootstrap,
+    identity_from,
+    nats_conf,
+)
 from symfed_wire.documents import Signed
 from symfed_wire.join import NatsGrant
+from symfed_wire.kube import SECRETS, JsonObject, Kube
 from tests.integration.servers import NatsServer, Process, free_port
 
 MIB = 1 << 20
@@ -214,6 +223,16 @@ async def last_head(reader: Client, subject: str) -> bytes:
     return reply.data
 
 
+async def listen(connection: Client, subject: str) -> Subscription:
+    """A subscription that the server knows of."""
+    subscription = await connection.subscribe(subject)
+    # Servers from 2.12 on send INFO before the PONG that ends the connect; nats-py then takes that PONG for
+    # the first flush's, so only the second one is a barrier.
+    await connection.flush()
+    await connection.flush()
+    return subscription
+
+
 async def test_members_read_each_other_and_the_document(system: System, nodes: Nodes) -> None:
     one, two = new_node(), new_node()
     federation = federation_of(one, two)
@@ -225,8 +244,7 @@ async def test_members_read_each_other_and_the_document(system: System, nodes: N
     assert grant.hosts == ("nats://outside.example:4222",)
     writer = await nodes.writer(one, grant)
     reader = await nodes.reader(two, grants[two.member.uuid])
-    wakes = await reader.subscribe(grant.heads)
-    await reader.flush()
+    wakes = await listen(reader, grant.heads)
 
     jetstream = writer.jetstream()
     ack = await jetstream.publish(f"{grant.data}.1", b"", headers={"Nats-Rollup": "sub"})
@@ -248,8 +266,7 @@ async def test_the_document_is_published_once_and_wakes_readers(system: System, 
     federation = federation_of(node)
     grant = (await system.backend.apply(federation))[node.member.uuid]
     reader = await nodes.reader(node, grant)
-    wakes = await reader.subscribe(grant.heads)
-    await reader.flush()
+    wakes = await listen(reader, grant.heads)
     for payload in ("MQ==", "MQ==", "Mg=="):
         await system.backend.publish_document(federation, Signed(payload=payload, key="k", sig="s"))
     seen = [json.loads((await wakes.next_msg(WAIT)).data)["payload"] for _ in range(2)]
@@ -261,8 +278,7 @@ async def test_ask_reaches_the_other_readers_under_the_own_name_only(system: Sys
     grants = await system.backend.apply(federation_of(one, two))
     asking = await nodes.reader(one, grants[one.member.uuid])
     asked = await nodes.reader(two, grants[two.member.uuid])
-    wakes = await asked.subscribe(f"{grants[two.member.uuid].ask}.*")
-    await asked.flush()
+    wakes = await listen(asked, f"{grants[two.member.uuid].ask}.*")
     await asking.publish(f"ask.{two.member.uuid}", b"forged")
     await asking.publish(f"ask.{one.member.uuid}", b"mine")
     assert (await wakes.next_msg(WAIT)).subject == f"ask.{one.member.uuid}"
@@ -297,7 +313,7 @@ async def test_a_forged_reply_subject_changes_nothing_of_another_member(system: 
     own = address_of(attacker.member.uuid).get
     for reply in (address_of(victim.member.uuid).head, "head", "$JS.API.STREAM.PURGE.SNAPSHOT"):
         await attacking.publish(own, b'{"last_by_subj":"head"}', reply=reply)
-    await attacking.flush()
+    assert await last_head(attacking, own) == b"false"  # all of them have been served by now
     reader = await nodes.reader(victim, grants[victim.member.uuid])
     assert await last_head(reader, address_of(victim.member.uuid).get) == b"true"
     assert await last_head(reader, own) == b"false"
@@ -318,8 +334,7 @@ async def test_a_third_member_disconnects_nobody(system: System, nodes: Nodes) -
     grants = await system.backend.apply(federation)
     writer = await nodes.writer(one, grants[one.member.uuid])
     reader = await nodes.reader(two, grants[two.member.uuid])
-    wakes = await reader.subscribe("head.*")
-    await reader.flush()
+    wakes = await listen(reader, "head.*")
 
     grants = await system.backend.apply(with_members(federation, one, two, three))
     await (await nodes.writer(three, grants[three.member.uuid])).jetstream().publish("head", b"three")
@@ -540,3 +555,38 @@ async def test_a_server_without_jetstream_is_told(programs: None, tmp_path: Path
         with pytest.raises(JetStreamDisabledError, match="JetStream switched off"):
             await backend.apply(federation_of(new_node()))
         await backend.close()
+
+
+SECRETS_MADE = ("symfed-nats-root", "symfed-nats-operator", "symfed-nats-system", "symfed-nats-config")
+
+
+async def stored_secrets(kube: Kube, namespace: str) -> dict[str, JsonObject]:
+    secrets = [await kube.get(SECRETS, namespace, name) for name in SECRETS_MADE]
+    return {name: {"data": secret["data"]} for name, secret in zip(SECRETS_MADE, secrets, strict=True)}
+
+
+async def test_the_hook_makes_the_identity_once(kube: Kube, namespace: str) -> None:
+    settings = NatsServerSettings()
+    await bootstrap(kube, namespace, settings)
+    made = await stored_secrets(kube, namespace)
+    await bootstrap(kube, namespace, settings)
+    assert await stored_secrets(kube, namespace) == made
+    for name in SECRETS_MADE[1:]:  # as a crash leaves them
+        await kube.delete(SECRETS, namespace, name)
+        await bootstrap(kube, namespace, settings)
+        assert await stored_secrets(kube, namespace) == made
+
+
+async def test_an_upgrade_changes_the_configuration_and_keeps_the_keys(kube: Kube, namespace: str) -> None:
+    await bootstrap(kube, namespace, NatsServerSettings(nats_max_file_store="10Gi"))
+    before = await stored_secrets(kube, namespace)
+    await bootstrap(kube, namespace, NatsServerSettings(nats_max_file_store="20Gi"))
+    after = await stored_secrets(kube, namespace)
+    assert [name for name in SECRETS_MADE if before[name] != after[name]] == ["symfed-nats-config"]
+
+
+async def test_a_lost_root_is_not_replaced_under_living_accounts(kube: Kube, namespace: str) -> None:
+    await bootstrap(kube, namespace, NatsServerSettings())
+    await kube.delete(SECRETS, namespace, "symfed-nats-root")
+    with pytest.raises(BootstrapError, match="restore the symfed-nats-root"):
+        await bootstrap(kube, namespace, NatsServerSettings())
