@@ -129,13 +129,14 @@ def _hint(error: SymfedError) -> str:
         return (
             "ask the federation's admin for a new invitation; each serves one peer, once, for a limited time"
         )
+    if error.status == 409 and error.call.startswith("POST"):
+        return "`symfed projects` lists the projects there are"
     return _STATUS_HINTS.get(error.status, "")
 
 
 _STATUS_HINTS = {
     401: "check SYMFED_CUSTOMER and SYMFED_SECRET_KEY",
     404: "check SYMFED_URL: this gateway does not know the call",
-    409: "`symfed projects` lists the projects there are",
     413: "send fewer rows at once with a smaller --batch-rows",
     503: "try again in a moment, or with a larger --patience",
 }

@@ -253,7 +253,6 @@ def test_a_missing_connection_names_all_that_is_not_set(
     [
         (401, "Invalid Signature", "check SYMFED_CUSTOMER and SYMFED_SECRET_KEY"),
         (404, "not found", "check SYMFED_URL"),
-        (409, "already there", "`symfed projects` lists"),
         (503, "starting", "try again in a moment"),
     ],
 )
@@ -262,6 +261,11 @@ def test_a_refusal_says_what_to_do(gateway: Gateway, status: int, text: str, hin
     line = error_of(run("projects"))
     assert line.startswith(f"GET /projects/list: {status} {text} - ")
     assert hint in line
+
+
+def test_a_taken_project_id_is_told(gateway: Gateway) -> None:
+    gateway.on("POST /projects", 409, "already there")
+    assert "409 already there - `symfed projects` lists" in error_of(run("create", "p", "--local"))
 
 
 def test_a_refused_join_asks_for_a_new_invitation(gateway: Gateway) -> None:
