@@ -115,10 +115,14 @@ async def test_a_signed_request_comes_through_whole() -> None:
         Sent(headers={"Content-MD5": None}),
         Sent(headers={"Content-MD5": ""}),
         Sent(verb="GET", body=b"", query=""),
-        Sent(date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S;000000")),
     ],
 )
 async def test_variants_that_real_clients_send(sent: Sent) -> None:
+    assert (await sent.send()).json()["customer"] == "c1"
+
+
+async def test_a_date_of_whole_seconds_is_accepted() -> None:
+    sent = Sent(date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S;000000"))
     assert (await sent.send()).json()["customer"] == "c1"
 
 
@@ -142,18 +146,6 @@ async def test_a_nonce_is_signed_and_means_the_second_form() -> None:
         (Sent(headers={"sym-date": None}), 400, "BAD_REQUEST", "sym-date header is null"),
         (Sent(date="yesterday"), 400, "BAD_REQUEST", "Invalid Date Format"),
         (Sent(date="2026-13-01 00:00:00;1"), 400, "BAD_REQUEST", "Invalid Date Format"),
-        (
-            Sent(date=minutes(-5.1)),
-            400,
-            "BAD_REQUEST",
-            "Please update your server time, it is likely out of sync with UTC",
-        ),
-        (
-            Sent(date=minutes(1.1)),
-            400,
-            "BAD_REQUEST",
-            "Please update your server time, it is likely out of sync with UTC",
-        ),
         (Sent(headers={"Authorization": "bm9uc2Vuc2U="}), 401, "UNAUTHORIZED", "Invalid Signature"),
         (Sent(headers={"Authorization": b"\xfc"}), 401, "UNAUTHORIZED", "Invalid Signature"),
         (
@@ -256,3 +248,11 @@ def test_rows_may_be_sealed_in_the_second_form() -> None:
 def test_a_caller_does_not_show_its_key() -> None:
     assert KEY not in repr(caller(second=False))
     assert KEY not in repr(Customer("c1", "ns-1", KEY))
+
+
+@pytest.mark.parametrize("off", [-5.1, 1.1])
+async def test_a_date_outside_the_window_is_refused(off: float) -> None:
+    answer = await Sent(date=minutes(off)).send()
+    assert answer.status_code == 400
+    text = "Please update your server time, it is likely out of sync with UTC"
+    assert answer.json()["statusString"] == text
