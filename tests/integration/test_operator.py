@@ -7,7 +7,7 @@ import re
 import secrets
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -16,6 +16,7 @@ from typing import TypeVar
 
 import pytest
 import yaml
+from pydantic import JsonValue
 
 from symfed_wire.documents import FEDERATION_CONTEXT, FederationDocument, verify_document
 from symfed_wire.join import JoinAnswer
@@ -32,13 +33,11 @@ from symfed_wire.kube import (
     VOLUME_CLAIMS,
     JsonObject,
     Kube,
-    KubeConfig,
     Resource,
 )
 from symfed_wire.node_config import NodeConfig
 from symfed_wire.resources import Condition, Federation, FederationPeer, find_condition, invitation_claim
 from tests.integration.servers import ControlPlane, NatsServer, free_port
-from tests.integration.test_nats_backend import ConfiguredServer
 
 PROGRAMS = Path(sys.executable).parent
 TEMPLATES = Path(__file__).parents[2] / "helm" / "symfed" / "templates"
@@ -151,7 +150,7 @@ def installation(
             for key, value in secret["data"].items():
                 (folder / f"{name}-{key}").write_bytes(base64.b64decode(value))
     with ExitStack() as stack:
-        nats = stack.enter_context(ConfiguredServer(folder / "symfed-nats-config-nats.conf", folder / "nats"))
+        nats = stack.enter_context(NatsServer(folder / "symfed-nats-config-nats.conf", folder / "nats"))
         url = f"http://127.0.0.1:{free_port()}"
         running = Installation(control_plane, namespace, folder, nats, url)
         stack.callback(running.stop)
@@ -168,7 +167,7 @@ class Customer:
     kube: Kube
     namespace: str
 
-    async def create_federation(self, name: str, **spec: object) -> None:
+    async def create_federation(self, name: str, **spec: JsonValue) -> None:
         """A Federation on managed NATS."""
         body: JsonObject = {
             "metadata": {"name": name, "namespace": self.namespace},
@@ -178,15 +177,15 @@ class Customer:
                 "nats": {"managed": {}},
                 "deletionPolicy": "Delete",
                 **spec,
-            },  # type: ignore[dict-item]  # JSON by construction
+            },
         }
         await self.kube.create(FEDERATIONS, self.namespace, body)
 
-    async def create_peer(self, name: str, **spec: object) -> None:
+    async def create_peer(self, name: str, **spec: JsonValue) -> None:
         """A hosted FederationPeer."""
         body: JsonObject = {
             "metadata": {"name": name, "namespace": self.namespace},
-            "spec": {"project": name, "deletionPolicy": "Delete", **spec},  # type: ignore[dict-item]  # JSON by construction
+            "spec": {"project": name, "deletionPolicy": "Delete", **spec},
         }
         await self.kube.create(PEERS, self.namespace, body)
 
@@ -222,6 +221,14 @@ class Customer:
             return found if is_it else None
 
         return await self.until(f"{resource.kind} {name}: {kind}={status} {reason}", read)
+
+    async def there(self, resource: Resource, name: str) -> JsonObject:
+        """Wait for an object."""
+
+        async def read() -> JsonObject | None:
+            return await self.kube.find(resource, self.namespace, name)
+
+        return await self.until(f"{resource.kind} {name}", read)
 
     async def gone(self, resource: Resource, name: str, namespace: str | None = None) -> None:
         """Wait until an object is not there any more."""
@@ -331,3 +338,181 @@ async def test_hosted_member_gets_its_node(customers: tuple[Customer, Customer])
     assert (federation.status.account_id or "").startswith("A")
     member = (await document_of(admin, "fed1")).active_members()[0]
     assert (member.uuid, member.admin, member.name) == (config.uuid, True, "admin1")
+
+
+async def test_join_by_invitation_and_leave(customers: tuple[Customer, Customer]) -> None:
+    admin, other = customers
+    await admin.create_federation("fed2")
+    await admin.create_peer("admin2", federationRef={"name": "fed2"})
+    await admin.condition(FEDERATIONS, "fed2", "Ready", "True")
+    await join(other, "joined2", await invite(admin, "fed2", "admin2"))
+    await other.condition(PEERS, "joined2", "Joined", "True", "Granted")
+    await other.condition(PEERS, "joined2", "NodeReady", "False", "Starting")
+    config = NodeConfig.model_validate_json(await other.secret("joined2-node", "node.json"))
+    assert config.membership is not None
+    assert not config.membership.admin
+    assert config.membership.nats.hosts == ("nats://nats.example.org:4222",)
+    remote = f"remote-{config.uuid}"
+    await admin.condition(PEERS, remote, "Granted", "True")
+    document = await document_of(admin, "fed2")
+    assert {member.name for member in document.active_members()} == {"admin2", "joined2"}
+    assert set(document.keys[0].sealed_for) == {member.uuid for member in document.members}
+
+    volume = f"joined2-{config.object_uid[:8]}"
+    assert await other.kube.find(VOLUME_CLAIMS, other.namespace, volume)
+    await other.kube.delete(PEERS, other.namespace, "joined2")
+    await other.gone(PEERS, "joined2")
+    await admin.gone(PEERS, remote)
+    await other.gone(SECRETS, f"peer-{config.object_uid}", other.installation.namespace)
+    assert (await document_of(admin, "fed2")).version > document.version
+    removed = (await document_of(admin, "fed2")).member(config.uuid)
+    assert removed is not None
+    assert removed.state == "removed"
+    assert await admin.kube.find(SECRETS, admin.namespace, f"{remote}-grant") is None
+
+
+async def test_refused_invitation_is_final(customers: tuple[Customer, Customer]) -> None:
+    admin, other = customers
+    await admin.create_federation("fed3")
+    await admin.create_peer("admin3", federationRef={"name": "fed3"})
+    await admin.condition(FEDERATIONS, "fed3", "Ready", "True")
+    invitation = await invite(admin, "fed3", "admin3")
+    await admin.kube.delete(CONFIG_MAPS, admin.namespace, invitation_claim(str(invitation["fed_req_token"])))
+    await join(other, "joined3", invitation)
+    await other.condition(PEERS, "joined3", "Joined", "False", "InvitationRefused")
+    await other.condition(PEERS, "joined3", "Ready", "False", "InvitationRefused")
+    assert await other.kube.find(STATEFUL_SETS, other.namespace, "joined3") is None
+    await other.kube.delete(PEERS, other.namespace, "joined3")
+    await other.gone(PEERS, "joined3")
+
+
+async def test_silent_admin_is_asked_again(customers: tuple[Customer, Customer]) -> None:
+    admin, other = customers
+    await admin.create_federation("fed4")
+    await admin.create_peer("admin4", federationRef={"name": "fed4"})
+    invitation = await invite(admin, "fed4", "admin4")
+    url = f"http://127.0.0.1:{free_port()}/symetry/rest/c/fedml/p/createPolicies"
+    await join(other, "joined4", {**invitation, "fed_rest_url": url})
+    await other.condition(PEERS, "joined4", "Joined", "False", "AdminUnreachable")
+
+
+async def test_deleting_a_federation_frees_everything(customers: tuple[Customer, Customer]) -> None:
+    admin, _ = customers
+    await admin.create_federation("fed5")
+    await admin.create_peer("admin5", federationRef={"name": "fed5"})
+    await admin.condition(PEERS, "admin5", "Joined", "True")
+    federation, peer = await admin.federation("fed5"), await admin.peer("admin5")
+    await admin.kube.delete(FEDERATIONS, admin.namespace, "fed5")
+    waiting = await admin.condition(FEDERATIONS, "fed5", "Ready", "False", "HasMembers")
+    assert "admin5" in waiting.message
+    await admin.kube.delete(PEERS, admin.namespace, "admin5")
+    await admin.gone(PEERS, "admin5")
+    await admin.gone(FEDERATIONS, "fed5")
+    uid, system = peer.metadata.uid, admin.installation.namespace
+    for name in (f"fed-{federation.metadata.uid}", f"member-{uid}", f"peer-{uid}"):
+        assert await admin.kube.find(SECRETS, system, name) is None
+
+
+async def test_what_is_refused_says_why(customers: tuple[Customer, Customer]) -> None:
+    admin, _ = customers
+    await admin.create_federation("sum", secureSum=True)
+    await admin.condition(FEDERATIONS, "sum", "Ready", "False", "NotSupported")
+    await admin.create_federation("outside", nats={"hosts": ["nats://nats.example.org:4222"]})
+    await admin.condition(FEDERATIONS, "outside", "Ready", "False", "NotSupported")
+    await admin.condition(FEDERATIONS, "outside", "Secure", "False")
+    await admin.create_peer("first", project="p1")
+    await admin.condition(PEERS, "first", "NodeReady", "False", "Starting")
+    await admin.create_peer("second", project="p1")
+    await admin.condition(PEERS, "second", "Ready", "False", "NameTaken")
+    assert (await admin.peer("first")).status.slot == 1
+    await admin.create_peer("third")
+    await admin.condition(PEERS, "third", "NodeReady", "False", "Starting")
+    assert (await admin.peer("third")).status.slot == 2
+
+
+async def test_pending_pod_says_why(customers: tuple[Customer, Customer]) -> None:
+    admin, _ = customers
+    await admin.create_peer("gpu6", compute={"type": "gpu"})
+    await admin.condition(PEERS, "gpu6", "NodeReady", "False", "Starting")
+    found = await admin.kube.get(STATEFUL_SETS, admin.namespace, "gpu6")
+    template = found["spec"]["template"]  # type: ignore[index, call-overload]  # JSON of the API server
+    container = template["spec"]["containers"][0]  # type: ignore[index, call-overload]  # the same
+    assert container["resources"]["limits"] == {"nvidia.com/gpu": "1"}  # type: ignore[index, call-overload]
+    labels = template["metadata"]["labels"]  # type: ignore[index, call-overload]  # the same
+    pod: JsonObject = {
+        "metadata": {"name": "gpu6-0", "labels": labels},
+        "spec": {"containers": [{"name": "node", "image": "symfed-node:test"}]},
+    }
+    await admin.kube.create(PODS, admin.namespace, pod)
+    condition: JsonObject = {
+        "type": "PodScheduled",
+        "status": "False",
+        "reason": "Unschedulable",
+        "message": "Insufficient nvidia.com/gpu",
+    }
+    status: JsonObject = {"status": {"conditions": [condition]}}
+    await admin.kube.patch(PODS, admin.namespace, "gpu6-0", status, manager="tests", subresource="status")
+    said = await admin.condition(PEERS, "gpu6", "NodeReady", "False", "Unschedulable")
+    assert said.message == "Insufficient nvidia.com/gpu"
+
+
+async def test_gateway_role_names_its_secrets(customers: tuple[Customer, Customer]) -> None:
+    admin, _ = customers
+    await admin.create_federation("fed7")
+    await admin.create_peer("local7")
+
+    async def readable() -> list[str] | None:
+        role = await admin.kube.find(ROLES, admin.namespace, "symfed-gateway")
+        names = role["rules"][0]["resourceNames"] if role else []  # type: ignore[index, call-overload]
+        return sorted(str(name) for name in names) if len(names) == 3 else None  # type: ignore[arg-type, union-attr]
+
+    names = await admin.until("the gateway's Role names three Secrets", readable)
+    assert names == ["fed7-federation", "local7-token", "symfed-customer"]
+
+
+async def test_two_namespaces_of_one_customer_serve_nobody(customers: tuple[Customer, Customer]) -> None:
+    admin, other = customers
+    await admin.there(ROLES, "symfed-gateway")
+    await other.there(ROLES, "symfed-gateway")
+    labels: JsonObject = {"metadata": {"labels": {"symfed.dev/customer": admin.namespace}}}
+    await admin.kube.patch(NAMESPACES, None, other.namespace, labels, manager="tests")
+    await other.gone(ROLES, "symfed-gateway")
+    touched: JsonObject = {"metadata": {"annotations": {"example.org/touched": "yes"}}}
+    await admin.kube.patch(NAMESPACES, None, admin.namespace, touched, manager="tests")
+    await admin.gone(ROLES, "symfed-gateway")
+    for customer in customers:
+        events = await customer.kube.list_all(EVENTS, customer.namespace)
+        assert "CustomerTaken" in {event["reason"] for event in events}
+
+
+async def test_expired_invitations_are_swept(customers: tuple[Customer, Customer]) -> None:
+    admin, _ = customers
+    await admin.create_federation("fed8")
+    past = datetime.now(UTC) - timedelta(minutes=1)
+    expired = await invite(admin, "fed8", "admin8", past)
+    good = await invite(admin, "fed8", "admin8")
+    await admin.create_peer("admin8", federationRef={"name": "fed8"})
+    await admin.gone(CONFIG_MAPS, invitation_claim(str(expired["fed_req_token"])))
+    kept = invitation_claim(str(good["fed_req_token"]))
+    assert await admin.kube.find(CONFIG_MAPS, admin.namespace, kept)
+
+
+async def test_killed_operator_goes_on_with_the_same_identities(customers: tuple[Customer, Customer]) -> None:
+    admin, _ = customers
+    await admin.create_federation("fed9")
+    await admin.create_peer("admin9", federationRef={"name": "fed9"})
+    running = admin.installation.processes["operator"]
+    running.kill()
+    running.wait()
+    admin.installation.start_operator()
+    await admin.condition(PEERS, "admin9", "Joined", "True")
+    before = await document_of(admin, "fed9")
+    running = admin.installation.processes["operator"]
+    running.kill()
+    running.wait()
+    admin.installation.start_operator()
+    await admin.create_peer("second9", federationRef={"name": "fed9"})
+    await admin.condition(PEERS, "second9", "Joined", "True")
+    after = await document_of(admin, "fed9")
+    assert after.version == before.version + 1
+    assert [m.uuid for m in before.members] == [m.uuid for m in after.members if m.admin]
