@@ -69,5 +69,4 @@ integration: programs ## the parts as processes against a real API server, etcd 
 
 e2e: venv ## the chart on a real cluster; without root or Docker it is skipped, and says why
 	@echo "== e2e"
-	@if $(BIN)/python -m tests.cluster.machine; then $(MAKE) --no-print-directory up; fi
 	$(PYTEST) tests/e2e

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -22,14 +23,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def cluster() -> Iterator[Surroundings]:
+def cluster(pytestconfig: pytest.Config) -> Iterator[Surroundings]:
     """A running cluster with the chart as it is in the checkout; one that was up before stays up."""
     try:
         cluster_kind()
     except ClusterError as error:
         pytest.skip(str(error))
     was_up = ENVIRONMENT.exists()
-    subprocess.run([sys.executable, "-m", "tests.cluster.up"], check=True)
+    _tell_and_run(pytestconfig, "tests.cluster.up")
     yield read_surroundings()
     if not was_up:
-        subprocess.run([sys.executable, "-m", "tests.cluster.down"], check=True)
+        _tell_and_run(pytestconfig, "tests.cluster.down")
+
+
+def _tell_and_run(config: pytest.Config, module: str) -> None:
+    """Run a step of minutes with its progress on the terminal, which pytest would keep back."""
+    capture = config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled() if capture else nullcontext():
+        subprocess.run([sys.executable, "-m", module], check=True)
