@@ -249,7 +249,7 @@ def test_a_grant_is_told_at_once_and_a_refusal_leaves_nothing(tenant: Tenant) ->
     with ThreadPoolExecutor() as pool:
         for pid, verdict in (("good", "True"), ("bad", "False")):
             waiting = pool.submit(tenant.call, "POST", "/fedml/createJoin", f"pid={pid}", sealed=JOIN)
-            wait_until(lambda pid=pid: bool(tenant.object("federationpeers", pid)), "no peer")
+            wait_until(partial(_has_peer, tenant, pid), "no peer")
             reason = "Granted" if verdict == "True" else "InvitationRefused"
             tenant.set_condition("federationpeers", pid, "Joined", verdict, reason, "the admin refused: no")
             answer = waiting.result()
@@ -478,3 +478,7 @@ def test_the_gateway_finishes_what_is_under_way(
             own.process.send_signal(signal.SIGTERM)
             assert text_of(waiting.result()) == (201, "Fed Project created with join")
         assert own.process.wait(20) in (0, -signal.SIGTERM)
+
+
+def _has_peer(tenant: Tenant, pid: str) -> bool:
+    return bool(tenant.object("federationpeers", pid))

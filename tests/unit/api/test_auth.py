@@ -85,7 +85,8 @@ class Sent:
             "sym-date": signed.date,
             "Content-MD5": signed.md5,
             "sym-nonce": self.nonce or None,
-        } | dict(self.headers or {})
+            **(self.headers or {}),
+        }
         layer = Authentication(routed, Settings(**settings), Directory())  # type: ignore[arg-type]  # a directory
         transport = httpx.ASGITransport(layer)
         async with httpx.AsyncClient(transport=transport, base_url=HOST) as client:
@@ -93,8 +94,14 @@ class Sent:
                 self.verb,
                 f"{HOST}{self.path}" + (f"?{self.query}" if self.query else ""),
                 content=self.body,
-                headers={name: value for name, value in headers.items() if value is not None},
+                headers=[
+                    (name.encode(), _bytes(value)) for name, value in headers.items() if value is not None
+                ],
             )
+
+
+def _bytes(value: str | bytes) -> bytes:
+    return value if isinstance(value, bytes) else value.encode()
 
 
 def minutes(number: float) -> str:

@@ -8,7 +8,7 @@ from symfed_wire.kube import JsonObject, WatchEvent
 
 def namespace(name: str, customer: str | None, **metadata: Any) -> JsonObject:
     """A Namespace as a watch tells it."""
-    labels = {"symfed.dev/customer": customer} if customer else {}
+    labels: JsonObject = {"symfed.dev/customer": customer} if customer else {}
     return {"metadata": {"name": name, "labels": labels, **metadata}}
 
 

@@ -17,6 +17,7 @@ from symfed_api.leaving import LeaveRefusedError, check_leave, claimed_uuid
 from symfed_api.limit import BURST, SECONDS_PER_FAILURE, FailureLimit
 from symfed_wire.documents import LEAVE_CONTEXT, Leave, sign_document
 from symfed_wire.join import JoinRequest, NatsUserKeys
+from symfed_wire.kube import JsonObject
 from symfed_wire.resources import Federation, FederationPeer
 
 UUID = "00000000-0000-4000-8000-000000000001"
@@ -152,7 +153,7 @@ def hosted(**changes: Any) -> FederationPeer:
 
 
 def test_federation_info_of_an_admin() -> None:
-    stats = {"peers": {UUID: {"name": "p1", "epoch": 3}, OTHER: {"name": "p2"}}}
+    stats: JsonObject = {"peers": {UUID: {"name": "p1", "epoch": 3}, OTHER: {"name": "p2"}}}
     info = describe(hosted(), federation(contract=["COUNT(a) > 5"]), stats)
     assert info == {
         "fed_local_id": "p1",

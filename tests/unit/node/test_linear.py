@@ -45,10 +45,9 @@ def test_iris_agrees_with_statsmodels(ends: tuple[int, ...]) -> None:
     reference = sm.OLS(IRIS[0], sm.add_constant(IRIS[1:].T)).fit()
     table = model.coefficients
     assert [line.attribute for line in table] == [INTERCEPT, *NAMES[1:]]
-    close = {"rtol": 1e-10, "atol": 0.0}
-    np.testing.assert_allclose([line.coefficient for line in table], reference.params, **close)
-    np.testing.assert_allclose([line.std_error for line in table], reference.bse, **close)
-    np.testing.assert_allclose([line.t for line in table], reference.tvalues, **close)
+    np.testing.assert_allclose([line.coefficient for line in table], reference.params, rtol=1e-10, atol=0.0)
+    np.testing.assert_allclose([line.std_error for line in table], reference.bse, rtol=1e-10, atol=0.0)
+    np.testing.assert_allclose([line.t for line in table], reference.tvalues, rtol=1e-10, atol=0.0)
     np.testing.assert_allclose([line.p_value for line in table], reference.pvalues, rtol=1e-8)
     np.testing.assert_allclose(
         [(line.ci_low, line.ci_high) for line in table], reference.conf_int(), rtol=1e-9
@@ -75,7 +74,7 @@ def exact_least_squares(columns: FloatArray) -> tuple[list[float], list[float]]:
     design = [[Fraction(1), *map(Fraction, row[:-1])] for row in columns.T.tolist()]
     target = [Fraction(row[-1]) for row in columns.T.tolist()]
     k, n = len(design[0]), len(design)
-    left = [[sum(row[i] * row[j] for row in design) for j in range(k)] for i in range(k)]
+    left = [[sum((row[i] * row[j] for row in design), Fraction(0)) for j in range(k)] for i in range(k)]
     work = [[*left[i], *(Fraction(int(i == j)) for j in range(k))] for i in range(k)]
     for i in range(k):
         work[i] = [value / work[i][i] for value in work[i]]
@@ -83,7 +82,7 @@ def exact_least_squares(columns: FloatArray) -> tuple[list[float], list[float]]:
             if other != i:
                 work[other] = [a - work[other][i] * b for a, b in zip(work[other], work[i], strict=True)]
     inverse = [row[k:] for row in work]
-    right = [sum(row[i] * y for row, y in zip(design, target, strict=True)) for i in range(k)]
+    right = [sum((row[i] * y for row, y in zip(design, target, strict=True)), Fraction(0)) for i in range(k)]
     beta = [sum(a * b for a, b in zip(row, right, strict=True)) for row in inverse]
     rest = [
         y - sum(a * b for a, b in zip(row, beta, strict=True)) for row, y in zip(design, target, strict=True)
