@@ -154,20 +154,19 @@ def _service(peer: FederationPeer) -> JsonObject:
 
 def _role(peer: FederationPeer) -> JsonObject:
     """A node reads its own object and writes its own condition, nothing else."""
-    own: list[JsonValue] = [peer.metadata.name]
     return {
         "metadata": metadata(peer, account_name(peer), COMPONENT_NODE),
         "rules": [
             {
                 "apiGroups": ["symfed.dev"],
                 "resources": ["federationpeers"],
-                "resourceNames": own,
+                "resourceNames": [peer.metadata.name],
                 "verbs": ["get", "list", "watch"],
             },
             {
                 "apiGroups": ["symfed.dev"],
                 "resources": ["federationpeers/status"],
-                "resourceNames": own,
+                "resourceNames": [peer.metadata.name],
                 "verbs": ["patch"],
             },
         ],

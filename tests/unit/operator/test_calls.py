@@ -1,0 +1,85 @@
+"""Calls to other operators: repeated until they end, one for each key and purpose."""
+
+import asyncio
+
+import pytest
+
+from symfed_operator import calls as calls_module
+from symfed_operator.calls import Calls
+from symfed_operator.errors import AdminUnreachableError, InvitationRefusedError
+from symfed_operator.queue import Key
+from symfed_wire.errors import SymfedError
+
+KEY = Key("peer", "n", "p")
+
+
+@pytest.fixture(autouse=True)
+def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calls_module, "FIRST_DELAY", 0.0)
+    monkeypatch.setattr(calls_module, "LONGEST_DELAY", 0.0)
+
+
+class Admin:
+    """Fails with these errors, one a call, then agrees."""
+
+    def __init__(self, *errors: SymfedError) -> None:
+        self.errors = list(errors)
+        self.asked = 0
+        self.reminded: asyncio.Queue[Key] = asyncio.Queue()
+
+    async def call(self) -> None:
+        self.asked += 1
+        if self.errors:
+            raise self.errors.pop(0)
+
+
+async def test_repeated_until_it_ends_well() -> None:
+    admin = Admin(AdminUnreachableError("away"), AdminUnreachableError("away"))
+    calls = Calls(admin.reminded.put_nowait)
+    calls.start(KEY, "join", admin.call)
+    assert [await admin.reminded.get(), await admin.reminded.get()] == [KEY, KEY]
+    verdict = calls.verdict(KEY, "join")
+    assert verdict is not None
+    assert (verdict.error, admin.asked) == (None, 3)
+    calls.start(KEY, "join", admin.call)
+    await calls.close()
+    assert admin.asked == 3
+
+
+async def test_refusal_is_final_until_it_is_forgotten() -> None:
+    admin = Admin(InvitationRefusedError("no"))
+    calls = Calls(admin.reminded.put_nowait)
+    calls.start(KEY, "join", admin.call)
+    await admin.reminded.get()
+    calls.start(KEY, "join", admin.call)
+    assert admin.asked == 1
+    calls.forget(KEY, "join")
+    assert calls.verdict(KEY, "join") is None
+    calls.start(KEY, "join", admin.call)
+    await admin.reminded.get()
+    assert admin.asked == 2
+
+
+async def test_purposes_are_apart() -> None:
+    admin = Admin()
+    calls = Calls(admin.reminded.put_nowait)
+    calls.start(KEY, "join", admin.call)
+    calls.start(KEY, "leave", admin.call)
+    await admin.reminded.get()
+    await admin.reminded.get()
+    assert admin.asked == 2
+
+
+async def test_a_call_that_breaks_is_started_anew() -> None:
+    async def breaks() -> None:
+        broken.set()
+        raise ValueError("a bug")
+
+    broken = asyncio.Event()
+    admin = Admin()
+    calls = Calls(admin.reminded.put_nowait)
+    calls.start(KEY, "join", breaks)
+    await broken.wait()
+    await asyncio.sleep(0)
+    calls.start(KEY, "join", admin.call)
+    assert await admin.reminded.get() == KEY

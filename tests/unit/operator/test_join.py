@@ -1,0 +1,158 @@
+"""Joining and leaving: the invitation's Secret, the admin's answers, and what becomes of them."""
+
+import base64
+from collections.abc import Callable
+
+import httpx
+import pytest
+from pydantic import JsonValue
+
+from symfed_operator.backends.base import FederationSeeds
+from symfed_operator.cluster import SecretObject, secret_data
+from symfed_operator.documents import sign_federation_document
+from symfed_operator.errors import (
+    AdminUnreachableError,
+    AwaitingAdminError,
+    InvitationIncompleteError,
+    InvitationRefusedError,
+)
+from symfed_operator.join import OpenedInvitation, ask_to_join, parse_invitation, say_leave
+from symfed_operator.records import new_federation_record
+from symfed_wire.documents import FederationDocument, FederationSettings, Signed
+from symfed_wire.envelope import envelope
+from symfed_wire.join import (
+    CreatePolicies,
+    JoinAnswer,
+    JoinRequest,
+    NatsGrant,
+    NatsUserKeys,
+    open_join,
+    seal_join,
+)
+
+UUID = "00000000-0000-4000-8000-000000000001"
+URL = "http://admin.example.org/symetry/rest/c1/fedml/p1/createPolicies"
+KEY = base64.b64encode(bytes(32)).decode()
+RECORD = new_federation_record(FederationSeeds("a", "s", "r"))
+OTHER = new_federation_record(FederationSeeds("a", "s", "r"))
+INVITATION = OpenedInvitation(
+    fed_rest_url=URL, fed_req_token="FEDTOKEN0123456789abcdef", fed_secret_key=RECORD.federation_key
+)
+REQUEST = JoinRequest(
+    peer_uuid=UUID,
+    peer_name="p",
+    identity_key=KEY,
+    sealing_key=KEY,
+    nats_user_keys=NatsUserKeys(writer="U1", reader="U2"),
+)
+DOCUMENT = FederationDocument(
+    federation="f", name="f", version=1, issued="", settings=FederationSettings(schedule="m1")
+)
+GRANT = NatsGrant(
+    hosts=(), writer_jwt="w", reader_jwt="r", stream="S", data="d", head="h", get="g", heads="hs", ask="a"
+)
+LEAVE = Signed(payload="", key="", sig="")
+
+Handler = Callable[[httpx.Request], httpx.Response]
+
+
+def _answer(document_key: str = RECORD.document_key, *, nats: NatsGrant | None = GRANT) -> JoinAnswer:
+    signed = sign_federation_document(DOCUMENT, RECORD)
+    return JoinAnswer(federation="f", document_key=document_key, document=signed, nats=nats)
+
+
+def _granting(answer: JoinAnswer) -> Handler:
+    def handle(request: httpx.Request) -> httpx.Response:
+        body = CreatePolicies.model_validate_json(request.content)
+        asked = open_join(body.peer, INVITATION.fed_secret_key, body.fed_req_token, JoinRequest)
+        assert (str(request.url), asked) == (URL, REQUEST)
+        sealed = seal_join(answer, INVITATION.fed_secret_key, INVITATION.fed_req_token)
+        return httpx.Response(200, content=envelope(200, values={"join": sealed}).to_json())
+
+    return handle
+
+
+def _saying(status: int, text: str = "", headers: dict[str, str] | None = None) -> Handler:
+    return lambda _: httpx.Response(status, content=envelope(status, text).to_json(), headers=headers)
+
+
+async def _ask(handler: Handler, invitation: OpenedInvitation = INVITATION) -> JoinAnswer:
+    async with httpx.AsyncClient(transport=httpx.MockTransport(handler)) as http:
+        return await ask_to_join(http, invitation, REQUEST)
+
+
+async def test_granted() -> None:
+    assert await _ask(_granting(_answer())) == _answer()
+    trusting = INVITATION.model_copy(update={"fed_document_key": RECORD.document_key})
+    assert await _ask(_granting(_answer()), trusting) == _answer()
+
+
+async def test_an_answer_that_is_not_the_admins_is_a_refusal() -> None:
+    trusting = INVITATION.model_copy(update={"fed_document_key": OTHER.document_key})
+    with pytest.raises(InvitationRefusedError, match="document key"):
+        await _ask(_granting(_answer()), trusting)
+    with pytest.raises(InvitationRefusedError, match="federation document"):
+        await _ask(_granting(_answer(OTHER.document_key)))
+    with pytest.raises(InvitationRefusedError, match="does not open"):
+        await _ask(lambda _: httpx.Response(200, content=envelope(200, values={"join": "AAAA"}).to_json()))
+    with pytest.raises(InvitationRefusedError, match="no NATS"):
+        await _ask(_granting(_answer(nats=None)))
+
+
+async def test_refused_is_final_and_busy_is_not() -> None:
+    with pytest.raises(InvitationRefusedError, match="Invitation refused"):
+        await _ask(_saying(403, "Invitation refused"))
+    with pytest.raises(AwaitingAdminError) as busy:
+        await _ask(_saying(503, "later", {"Retry-After": "7"}))
+    assert busy.value.retry_after == 7
+    for status in (400, 404, 500, 302):
+        with pytest.raises(AdminUnreachableError, match=f"HTTP {status}"):
+            await _ask(_saying(status))
+    with pytest.raises(AdminUnreachableError, match="not a gateway's"):
+        await _ask(lambda _: httpx.Response(200, text="<html>"))
+
+
+async def test_no_connection_is_unreachable() -> None:
+    def fail(request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("refused", request=request)
+
+    with pytest.raises(AdminUnreachableError, match="ConnectError"):
+        await _ask(fail)
+
+
+@pytest.mark.parametrize("status", [200, 403, 404, 410])
+async def test_leave_ends_when_the_admin_knows_or_never_knew(status: int) -> None:
+    async with httpx.AsyncClient(transport=httpx.MockTransport(_saying(status))) as http:
+        await say_leave(http, INVITATION.leave_url, LEAVE)
+
+
+async def test_leave_is_repeated_else() -> None:
+    async with httpx.AsyncClient(transport=httpx.MockTransport(_saying(500))) as http:
+        with pytest.raises(AdminUnreachableError):
+            await say_leave(http, INVITATION.leave_url, LEAVE)
+
+
+def _secret(keys: dict[str, str]) -> SecretObject:
+    body: dict[str, JsonValue] = {"metadata": {"name": "s"}, "data": secret_data(keys)}
+    return SecretObject.model_validate(body)
+
+
+def test_invitation_from_its_secret() -> None:
+    keys = {"fed_rest_url": URL, "fed_req_token": "t", "fed_secret_key": "k", "sync_sched": "m1"}
+    invitation = parse_invitation(_secret(keys))
+    assert invitation.leave_url == "http://admin.example.org/symetry/rest/c1/fedml/p1/leave"
+    assert parse_invitation(_secret({**keys, "fed_rest_url": URL.removeprefix("http://")})).join_url == URL
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {},
+        {"fed_rest_url": URL, "fed_req_token": "t"},
+        {"fed_rest_url": "http://x/y", "fed_req_token": "t", "fed_secret_key": "SECRETTEXT"},
+    ],
+)
+def test_an_incomplete_invitation_says_what_is_wrong_without_its_secrets(keys: dict[str, str]) -> None:
+    with pytest.raises(InvitationIncompleteError, match="unchanged") as error:
+        parse_invitation(_secret(keys))
+    assert "SECRETTEXT" not in str(error.value)
