@@ -49,7 +49,7 @@ def install(images: Mapping[str, Image], address: str) -> None:
         f"--kubeconfig={kubectl.KUBECONFIG}",
         f"--values={VALUES}",
         "--wait",
-        "--timeout=4m",
+        "--timeout=3m",
     ]
     with step("chart"):
         try:

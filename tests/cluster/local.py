@@ -6,6 +6,7 @@
 import shutil
 import signal
 import ssl
+import time
 from functools import partial
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from tests.cluster.machine import ensure_packages
 from tests.cluster.processes import Daemon
 
 BASE = Path(__file__).parent / "base.yaml"
+DISCARDED = STATE.with_suffix(".discarded")
 CONTAINER_LOGS = Path("/var/log/containers")  # where every kubelet puts links to its pods' logs
 
 
@@ -37,6 +39,7 @@ def up() -> None:
     if not network.HANDLE.exists() and processes.look():
         say("the cluster's network is gone, its programs still run: removing them")
         down()
+    shutil.rmtree(DISCARDED, ignore_errors=True)  # of a `make down` that was interrupted
     STATE.mkdir(mode=0o711, exist_ok=True)
     keys.make()
     settings.write()
@@ -141,8 +144,16 @@ def down() -> None:
         for link in CONTAINER_LOGS.glob("*.log"):
             if link.is_symlink() and str(link.readlink()).startswith(f"{LOGS}/"):
                 link.unlink()
-        if STATE.exists():
-            shutil.rmtree(STATE)
+        remove_state()
+
+
+def remove_state() -> None:
+    """Removes the files: at once under another name, so that no half of them is taken for a cluster."""
+    if STATE.exists():
+        DISCARDED.mkdir(mode=0o700, exist_ok=True)
+        STATE.rename(DISCARDED / str(time.time_ns()))
+    if DISCARDED.exists():
+        shutil.rmtree(DISCARDED)
 
 
 def stop(name: str | None = None) -> None:
