@@ -68,6 +68,7 @@ async def serve(settings: NodeSettings) -> None:
     exchanger, report = None, _Report()
     if config.membership is not None:
         exchanger = _make_exchanger(settings, config, config.membership, project, report)
+    kube_config = KubeConfig.find() if settings.kubernetes and exchanger is not None else None
     node = Node(config, token, project, Jobs(config.slot), exchanger, settings.max_body_bytes)
     server = uvicorn.Server(
         uvicorn.Config(
@@ -84,8 +85,8 @@ async def serve(settings: NodeSettings) -> None:
             tasks = []
             if exchanger is not None:
                 tasks.append(group.create_task(exchanger.run()))
-                if settings.kubernetes:
-                    tasks.append(group.create_task(_watch(config, exchanger, report)))
+                if kube_config is not None:
+                    tasks.append(group.create_task(_watch(kube_config, config, exchanger, report)))
             await server.serve()
             for task in tasks:
                 task.cancel()
@@ -108,8 +109,8 @@ class _Report:
             self.own_peer.report(exchanging)
 
 
-async def _watch(config: NodeConfig, exchanger: Exchanger, report: _Report) -> None:
-    async with Kube(KubeConfig.find()) as kube:
+async def _watch(kube_config: KubeConfig, config: NodeConfig, exchanger: Exchanger, report: _Report) -> None:
+    async with Kube(kube_config) as kube:
         own_peer = OwnPeer(kube, config, exchanger)
         report.own_peer = own_peer
         if report.last is not None:

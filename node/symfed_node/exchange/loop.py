@@ -82,7 +82,7 @@ class Exchanger:
                 await self._wait(timetable.wait(monotonic()))
                 tasks = self._take() | timetable.due(monotonic())
                 try:
-                    self._report(await self._round(tasks))
+                    self._report(await self.once(tasks))
                     failures = 0
                 except Exception as error:  # noqa: BLE001 - one bad round must not end learning and answering
                     failures += 1
@@ -95,7 +95,8 @@ class Exchanger:
         finally:
             await self._backend.close()
 
-    async def _round(self, tasks: frozenset[Task]) -> Exchanging:
+    async def once(self, tasks: frozenset[Task] = EVERYTHING_BUT_ASK) -> Exchanging:
+        """One exchange; the condition after it. Raises what the backend raises."""
         rounds = self.rounds
         if not self._backend.is_open:
             await self._backend.open(self._wake)

@@ -1,0 +1,254 @@
+"""The node's HTTP surface: every answer is an envelope, with the status that it names."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from symfed_node.app import Node, build_app
+from symfed_node.jobs import Jobs
+from symfed_node.journal import Journal
+from symfed_node.modelstore import ModelStore
+from symfed_node.project import Project
+from symfed_wire.envelope import status_name
+from symfed_wire.jobs import slot_of
+from symfed_wire.node_config import NodeConfig, PeerSecrets
+
+CONFIG = NodeConfig(
+    customer="c1",
+    project="p1",
+    namespace="ns",
+    name="p1",
+    object_uid="u",
+    slot=5,
+    uuid="00000000-0000-4000-8000-000000000001",
+    secrets=PeerSecrets(identity_seed="", sealing_seed="", nats_writer_seed="", nats_reader_seed=""),
+)
+ROWS = [[x, x * x % 7, 3 * x + x * x % 5] for x in range(20)]
+FRAME = {"attributeNames": ["a", "b", "c"], "attributeTypes": ["C"] * 3, "data": ROWS}
+CONTEXT = {"targets": ["2"], "inputAttributes": ["0", "1"]}
+
+
+class Client:
+    """Calls the application and checks that the answer is an envelope."""
+
+    def __init__(self, http: httpx.AsyncClient) -> None:
+        self.http = http
+
+    async def call(self, verb: str, path: str, status: int, **request: Any) -> dict[str, Any]:
+        self.answer = await self.http.request(verb, path, **request)
+        body: dict[str, Any] = self.answer.json()
+        assert (self.answer.status_code, body["statusCode"]) == (status, status_name(status)), body
+        assert set(body) == {"statusCode", "statusString", "values"}
+        return body
+
+    async def learn(self) -> None:
+        await self.call("POST", "/projects/p1/learn", 200, json=FRAME)
+
+    async def finished(self, path: str) -> dict[str, Any]:
+        """The job's last answer."""
+        while (answer := await self.http.get(path)).status_code == 202:  # noqa: ASYNC110 - as clients ask
+            await asyncio.sleep(0)
+        body: dict[str, Any] = answer.json()
+        return body
+
+
+@pytest.fixture
+async def client(tmp_path: Path) -> AsyncIterator[Client]:
+    journal = Journal(tmp_path / "journal", checkpoint_bytes=1 << 20)
+    project = Project(journal, ModelStore(tmp_path / "models"), created=77)
+    node = Node(CONFIG, "secret", project, Jobs(CONFIG.slot), None, max_body_bytes=10_000)
+    transport = httpx.ASGITransport(build_app(node), raise_app_exceptions=False)
+    headers = {"Authorization": "Bearer secret"}
+    async with httpx.AsyncClient(transport=transport, base_url="http://node", headers=headers) as http:
+        yield Client(http)
+
+
+@pytest.mark.parametrize(
+    "header", ["", "Bearer", "Bearer secre", "Bearer secrett", "bearer secret", "secret"]
+)
+async def test_only_the_gateway_is_let_in(client: Client, header: str) -> None:
+    body = await client.call("GET", "/projects/p1/info", 401, headers={"Authorization": header})
+    assert body["statusString"] == "the bearer token of this node is missing or wrong"
+    assert "secret" not in body["statusString"]
+    for path in ("/healthz", "/readyz"):
+        await client.call("GET", path, 200, headers={"Authorization": header})
+
+
+@pytest.mark.parametrize(
+    ("verb", "path", "status"),
+    [("GET", "/nothing", 404), ("DELETE", "/projects/p1/info", 405), ("GET", "/projects/p1/learn", 405)],
+)
+async def test_paths_and_verbs_that_are_not_there(client: Client, verb: str, path: str, status: int) -> None:
+    await client.call(verb, path, status)
+
+
+async def test_learning_counts_rows_and_repeats_its_answer(client: Client) -> None:
+    frame = {**FRAME, "data": [*ROWS, ["", 1, 2]]}
+    headers = {"sym-request-id": "id 1"}
+    body = await client.call("POST", "/projects/p1/learn", 200, json=frame, headers=headers)
+    assert body["values"] == {"learned": 20, "skipped": 1}
+    body = await client.call("POST", "/projects/p1/learn", 200, content=b"unread", headers=headers)
+    assert body["values"] == {"learned": 20, "skipped": 1}
+    info = (await client.call("GET", "/projects/p1/info", 200))["values"]["smlInfo"]
+    assert info["params"]["rows"] == 20
+
+
+@pytest.mark.parametrize(
+    ("request_", "status", "message"),
+    [
+        ({"content": b"{"}, 400, "DataFrame: the body is not JSON"),
+        ({"json": {**FRAME, "data": [[1, 2]]}}, 400, "DataFrame: row 1 has 2 cells for 3 columns"),
+        ({"json": {**FRAME, "data": [[1, 2, "x"]]}}, 400, "row 1, column 'c' is not a number (type C)"),
+        ({"json": {**FRAME, "data": [[1, 2, 1e200]]}}, 400, "c: a value is infinite, missing or farther"),
+        ({"json": {**FRAME, "attributeTypes": ["C", "C", "S"]}}, 400, "attribute 'c' has type S"),
+        ({"json": FRAME, "headers": {"sym-request-id": "x" * 65}}, 400, "sym-request-id is longer than 64"),
+        ({"content": b" " * 10_001}, 413, "the body has more than 10000 bytes"),
+    ],
+)  # fmt: skip
+async def test_bad_learns_are_named_and_learn_nothing(
+    client: Client, request_: dict[str, Any], status: int, message: str
+) -> None:
+    body = await client.call("POST", "/projects/p1/learn", status, **request_)
+    assert body["statusString"].startswith(message)
+    info = (await client.call("GET", "/projects/p1/info", 200))["values"]["smlInfo"]
+    assert info["params"]["rows"] == 0
+
+
+async def test_info(client: Client) -> None:
+    await client.learn()
+    info = (await client.call("GET", "/projects/p1/info", 200))["values"]["smlInfo"]
+    assert info.pop("lastModificationDate") > 77
+    assert info == {
+        "pid": "p1",
+        "attributeNames": ["a", "b", "c"],
+        "attributeIndexes": ["0", "1", "2"],
+        "attributeTypes": ["C", "C", "C"],
+        "modelsList": [],
+        "modelTypeList": [],
+        "dsList": [],
+        "params": {
+            "fed_pulsing": False,
+            "fed_has_error": False,
+            "fed_is_admin": False,
+            "rows": 20,
+            "epoch": 0,
+        },
+        "type": "cpu",
+        "loaded": True,
+        "persisted": True,
+        "histogramEnabled": False,
+        "autoSave": True,
+        "creationDate": 77,
+        "categorySeparator": "$",
+    }
+
+
+@pytest.mark.parametrize("path", ["/projects/p2/info", "/projects/p2/models/m", "/fedml/p2/syncStats"])
+async def test_another_project_is_not_here(client: Client, path: str) -> None:
+    body = await client.call("GET", path, 400)
+    assert body["statusString"] == "Cannot Find SYMETRYML id[p2] for Customer id [c1]"
+
+
+async def test_a_project_without_federation_has_no_exchange(client: Client) -> None:
+    body = await client.call("GET", "/fedml/p1/syncStats", 400)
+    assert body["statusString"] == "project [p1] belongs to no federation"
+
+
+async def test_a_model_from_job_to_deletion(client: Client) -> None:
+    await client.learn()
+    body = await client.call("POST", "/projects/p1/build?algo=mlr&modelid=m%201", 202, json=CONTEXT)
+    assert body["statusString"] == "Job Created"
+    number = client.answer.headers["sym-job-id"]
+    assert client.answer.headers["location"] == f"/jobs/{number}"
+    assert slot_of(int(number)) == 5
+    job = await client.finished(f"/jobs/{number}")
+    assert job["statusString"] == "Job is finished"
+    assert job["values"]["jobinfo"]["isDone"] is True
+    assert job["values"]["jobinfo"]["jobId"] == int(number)
+
+    model = (await client.call("GET", "/projects/p1/models/m%201", 200))["values"]["modelInfo"]
+    assert model == job["values"]["modelInfo"]
+    table = model["extra"]["coefficients"]
+    assert table["attributeNames"] == [
+        "attribute", "coefficient", "std.error", "scores", "p.values", "ci.low", "ci.high",
+    ]  # fmt: skip
+    assert [row[0] for row in table["data"]] == ["intercept", "a", "b"]
+    assert all(isinstance(cell, float) for row in table["data"] for cell in row[1:])
+    assert model["extra"]["mean_c"]["data"] == [[sum(row[2] for row in ROWS) / 20]]
+    assert model["info"]["rows"] == 20
+    assert model["info"]["epoch"] == 0
+    info = (await client.call("GET", "/projects/p1/info", 200))["values"]["smlInfo"]
+    assert (info["modelsList"], info["modelTypeList"]) == (["m 1"], ["mlr"])
+
+    await client.call("DELETE", "/projects/p1/models/m%201", 200)
+    body = await client.call("GET", "/projects/p1/models/m%201", 400)
+    assert body["statusString"] == "no federated model has the id [m 1]"
+
+
+@pytest.mark.parametrize(
+    ("query", "context", "message"),
+    [
+        ("algo=ridge&modelid=m", CONTEXT, "algorithm 'ridge' is not supported yet; supported: mlr"),
+        ("modelid=m", CONTEXT, "algorithm '' is not supported yet; supported: mlr"),
+        ("algo=mlr", CONTEXT, "modelid is missing in the query"),
+        ("algo=mlr&modelid=m&useLocal=yes", CONTEXT, "useLocal is 'yes': it must be true or false"),
+        ("algo=mlr&modelid=m", [], "MLContext: the body must be a JSON map"),
+        ("algo=mlr&modelid=m", {"targets": ["9"], "inputAttributes": ["0"]}, "targets: no attribute has"),
+    ],
+)  # fmt: skip
+async def test_bad_builds_are_named(client: Client, query: str, context: Any, message: str) -> None:
+    await client.learn()
+    body = await client.call("POST", f"/projects/p1/build?{query}", 400, json=context)
+    assert body["statusString"].startswith(message)
+
+
+async def test_a_job_that_fails_answers_why(client: Client) -> None:
+    constant = {**FRAME, "data": [[row[0], 4, row[2]] for row in ROWS]}
+    await client.call("POST", "/projects/p1/learn", 200, json=constant)
+    await client.call("POST", "/projects/p1/build?algo=mlr&modelid=m", 202, json=CONTEXT)
+    job = await client.finished(client.answer.headers["location"])
+    assert job["statusCode"] == "BAD_REQUEST"
+    assert job["statusString"].startswith("b has the same value in all 20 rows")
+    assert job["values"]["jobinfo"]["isDone"] is True
+
+
+async def test_jobs_are_listed_and_deleted(client: Client) -> None:
+    await client.learn()
+    await client.call("POST", "/projects/p1/build?algo=mlr&modelid=m", 202, json=CONTEXT)
+    path = client.answer.headers["location"]
+    await client.finished(path)
+    listed = (await client.call("GET", "/jobs", 200))["values"]["jobinfoList"]["values"]
+    assert [f"/jobs/{job['jobId']}" for job in listed] == [path]
+    await client.call("DELETE", path, 200)
+    for gone in (path, "/jobs/0", "/jobs/x", "/jobs/-1", "/jobs/" + "9" * 5000):
+        body = await client.call("GET", gone, 400)
+        assert body["statusString"] == "No such job"
+        await client.call("DELETE", gone, 400)
+
+
+async def test_a_journal_that_fails_turns_health_bad(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "fsync", fail)
+        body = await client.call("POST", "/projects/p1/learn", 503, json=FRAME)
+    assert (
+        body["statusString"] == "the journal cannot be written: No space left on device; nothing was learnt"
+    )
+    body = await client.call("GET", "/healthz", 503)
+    assert body["statusString"] == "the journal cannot be written: restart the node"
+
+
+async def test_a_fault_of_ours_is_an_envelope_too(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    def crash(*arguments: object, **named: object) -> None:
+        raise ZeroDivisionError("private")
+
+    monkeypatch.setattr(Project, "view", crash)
+    body = await client.call("GET", "/projects/p1/info", 500)
+    assert body["statusString"] == "internal error: see the node's log"

@@ -1,0 +1,212 @@
+"""The project: learning, repeats, schemas, models, and what the federated side answers from."""
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from symfed_node.errors import BadCellError, NoRowsError, NoSuchModelError, NotSupportedError
+from symfed_node.federated import Federated, PeerSnapshot, merge_members
+from symfed_node.journal import Answer, Journal
+from symfed_node.models.errors import ModelError
+from symfed_node.modelstore import ModelStore
+from symfed_node.project import Project
+from symfed_node.statistics.accumulate import accumulate, choose_shift
+from symfed_node.statistics.errors import SchemaMismatchError
+from symfed_node.statistics.merge import digest
+from symfed_node.statistics.state import Feature
+from symfed_node.stored import to_bytes
+from symfed_wire.documents import SnapshotHead
+from symfed_wire.frames import DataFrame, MLContext
+
+RNG = np.random.default_rng(7)
+ONE, TWO, THREE = (f"00000000-0000-4000-8000-00000000000{n}" for n in (1, 2, 3))
+
+
+def project_in(folder: Path) -> Project:
+    journal = Journal(folder / "journal", checkpoint_bytes=1 << 20)
+    return Project(journal, ModelStore(folder / "models"), created=1, clock=lambda: 1234)
+
+
+def frame(rows: int = 20, names: tuple[str, ...] = ("a", "b", "c"), kind: str = "C") -> DataFrame:
+    return DataFrame(names, (kind,) * len(names), RNG.normal(size=(rows, len(names))).tolist())
+
+
+def snapshot(peer: str, names: str = "abc", rows: int = 20, epoch: int = 1, kind: str = "C") -> PeerSnapshot:
+    values = RNG.normal(size=(len(names), rows))
+    stats = accumulate(values, [Feature(name, kind) for name in names], choose_shift(values))
+    head = SnapshotHead(
+        federation="f",
+        peer=peer,
+        epoch=epoch,
+        rows=rows,
+        schema_digest="s",
+        size=1,
+        chunk=1,
+        sha256="d",
+        created="2026-01-02T00:00:00Z",
+    )
+    return PeerSnapshot(head, stats)
+
+
+def test_learning_survives_a_restart_bit_for_bit(tmp_path: Path) -> None:
+    project = project_in(tmp_path)
+    for rows in (1, 20, 3):
+        assert project.learn(partial(frame, rows)) == Answer(rows, 0, 1234)
+    again = project_in(tmp_path)
+    assert project.local is not None
+    assert again.local is not None
+    assert to_bytes(again.local) == to_bytes(project.local)
+    assert again.local.rows == 24
+    assert again.modified == 1234
+
+
+def test_a_repeat_is_answered_as_the_first_time_and_learns_nothing(tmp_path: Path) -> None:
+    project = project_in(tmp_path)
+    first = project.learn(lambda: frame(5), "id")
+
+    def unread() -> DataFrame:
+        raise AssertionError("a repeat's body is not read")
+
+    assert project.learn(unread, "id") == first
+    assert project_in(tmp_path).learn(unread, "id") == first
+    assert project.learn(lambda: frame(6), "other") == Answer(6, 0, 1234)
+    assert project.view().rows == 11
+
+
+def test_columns_may_come_in_another_order(tmp_path: Path) -> None:
+    project = project_in(tmp_path)
+    data = frame(30)
+    turned = DataFrame(("c", "a", "b"), data.attribute_types, [[row[2], row[0], row[1]] for row in data.data])
+    project.learn(lambda: data)
+    once = project.local
+    project.learn(lambda: turned)
+    assert project.view().names == ("a", "b", "c")
+    assert once is not None
+    assert project.local is not None
+    np.testing.assert_allclose(project.local.gram.hi, 2 * once.gram.hi, rtol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        (frame(names=("a", "b")), "rows without c: all rows of a project must have the attributes"),
+        (frame(names=("a", "b", "c", "d")), "rows with new d: all rows"),
+        (frame(names=("a", "b", "x")), "rows without c and with new x: all rows"),
+        (
+            DataFrame(("a", "b", "c"), ("C", "C", "B"), [[1, 2, 1]]),
+            "feature 'c' has type B where C is expected",
+        ),
+    ],
+)
+def test_rows_that_do_not_fit_are_refused_whole(tmp_path: Path, bad: DataFrame, message: str) -> None:
+    project = project_in(tmp_path)
+    project.learn(lambda: frame(20))
+    before = project.local
+    with pytest.raises(SchemaMismatchError, match=message):
+        project.learn(lambda: bad)
+    assert project.local is before
+
+
+def test_nothing_is_learnt_from_a_frame_with_one_bad_cell(tmp_path: Path) -> None:
+    project = project_in(tmp_path)
+    with pytest.raises(BadCellError, match="row 2, column 'b' is not a number"):
+        project.learn(lambda: DataFrame(("a", "b"), ("C", "C"), [[1, 2], [3, "x"]]))
+    assert project.local is None
+    assert project_in(tmp_path).local is None
+
+
+def test_rows_with_gaps_alone_make_no_schema(tmp_path: Path) -> None:
+    project = project_in(tmp_path)
+    assert project.learn(lambda: DataFrame(("a",), ("C",), [[""], [None]]), "gaps") == Answer(0, 2, 1234)
+    assert project.view().names == ()
+
+
+CONTEXT = MLContext(targets=("2",), input_attributes=("0", "1"))
+
+
+def test_a_model_is_kept_over_a_restart(tmp_path: Path) -> None:
+    project = project_in(tmp_path)
+    project.learn(lambda: frame(40))
+    built = project.build("mlr", "m/1", CONTEXT, use_local=True)
+    again = project_in(tmp_path)
+    found = again.models.get("local", "m/1")
+    assert found == built
+    assert found["modelType"] == "mlr"
+    assert found["attributeNames"] == ["a", "b"]
+    assert found["attributeIndexes"] == ["0", "1"]
+    assert found["targetindexes"] == ["2"]
+    with pytest.raises(NoSuchModelError, match=r"no federated model has the id \[m/1\]"):
+        again.models.get("federated", "m/1")
+    again.models.delete("local", "m/1")
+    with pytest.raises(NoSuchModelError):
+        project_in(tmp_path).models.get("local", "m/1")
+
+
+def test_a_perfect_fit_has_no_infinity_in_its_json(tmp_path: Path) -> None:
+    project = project_in(tmp_path)
+    rows = [[float(x), float(x % 3), 0.0] for x in range(20)]
+    project.learn(lambda: DataFrame(("a", "b", "c"), ("C", "C", "C"), [[a, b, 2.0 * a] for a, b, _ in rows]))
+    text = str(project.build("mlr", "m", CONTEXT, use_local=True))
+    assert "inf," not in text
+    assert "nan," not in text
+
+
+def test_bad_builds_are_named(tmp_path: Path) -> None:
+    project = project_in(tmp_path)
+    with pytest.raises(NoRowsError, match="no rows yet"):
+        project.build("mlr", "m", CONTEXT, use_local=True)
+    project.learn(lambda: frame(40))
+    with pytest.raises(NotSupportedError, match="algorithm 'ridge' is not supported yet; supported: mlr"):
+        project.build("ridge", "m", CONTEXT, use_local=True)
+    with pytest.raises(ModelError, match="mlr needs one target; 2 were named"):
+        project.build("mlr", "m", MLContext(("1", "2"), ("0",)), use_local=True)
+    with pytest.raises(ModelError, match="mlr needs at least one input attribute"):
+        project.build("mlr", "m", MLContext(("1",)), use_local=True)
+
+
+def test_the_federated_project_answers_from_local_rows_until_something_is_merged(tmp_path: Path) -> None:
+    project = project_in(tmp_path)
+    project.learn(lambda: frame(20))
+    assert project.view().epoch == 0
+    assert project.view().rows == 20
+    project.set_federated(merge_members({ONE: snapshot(ONE), TWO: snapshot(TWO, rows=30)}, (), ONE))
+    assert project.view().epoch == 2
+    assert project.view().rows == 50
+    assert project.view(use_local=True).rows == 20
+    built = project.build("mlr", "m", CONTEXT, use_local=False)
+    info = built["info"]
+    assert isinstance(info, dict)
+    assert info["peers"] == {ONE: 1, TWO: 1}
+    assert project.federated is not None
+    assert info["digest"] == project.federated.digest
+
+
+def merged(kept: tuple[Feature, ...] = (), admin: str | None = TWO, **names: str) -> Federated:
+    peers = {"one": ONE, "two": TWO, "three": THREE}
+    return merge_members({peers[peer]: snapshot(peers[peer], of) for peer, of in names.items()}, kept, admin)
+
+
+def test_the_order_is_the_admins_then_by_uuid_and_kept() -> None:
+    assert "".join(merged(one="xab", two="bc").stats.names) == "bcxa"
+    assert "".join(merged(one="xab", two="bc", admin=None).stats.names) == "xabc"
+    kept = tuple(Feature(name, "C") for name in "zx")
+    federated = merged(kept, one="xab", two="bc")
+    assert "".join(federated.stats.names) == "zxbca"
+    assert federated.stats.count[0] == 0
+
+
+def test_the_digest_does_not_depend_on_indexes_or_on_features_that_are_gone() -> None:
+    snapshots = {ONE: snapshot(ONE, "abc"), TWO: snapshot(TWO, "bc")}
+    plain = merge_members(snapshots, (), ONE)
+    other = merge_members(snapshots, tuple(Feature(name, "C") for name in "zcba"), ONE)
+    assert plain.digest == other.digest == digest(plain.stats)
+
+
+def test_a_member_with_another_type_is_left_out() -> None:
+    snapshots = {ONE: snapshot(ONE, "ab"), TWO: snapshot(TWO, "b", kind="B"), THREE: snapshot(THREE, "ab")}
+    federated = merge_members(snapshots, (), ONE)
+    assert list(federated.members) == [ONE, THREE]
+    assert federated.left_out == {TWO: "feature 'b' has type B where C is expected"}
+    assert federated.stats.rows == 40

@@ -1,0 +1,330 @@
+"""What an exchange does, with the members' stored snapshots in memory."""
+
+import base64
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from symfed_node.exchange.base import ExchangeError, OnWake, Outgoing, ReplacedError, Sign
+from symfed_node.exchange.condition import Exchanging
+from symfed_node.exchange.keys import PeerKeys
+from symfed_node.exchange.loop import Exchanger
+from symfed_node.exchange.rounds import Rounds
+from symfed_node.exchange.store import ExchangeStore
+from symfed_node.journal import Journal
+from symfed_node.modelstore import ModelStore
+from symfed_node.project import Project
+from symfed_node.statistics.accumulate import accumulate, choose_shift
+from symfed_node.statistics.state import Feature, Statistics
+from symfed_wire.documents import (
+    FEDERATION_CONTEXT,
+    FederationDocument,
+    FederationSettings,
+    Member,
+    Signed,
+    SnapshotHead,
+    sign_document,
+)
+from symfed_wire.join import NatsGrant
+from symfed_wire.node_config import Membership, PeerSecrets
+from symfed_wire.sealing import ChunkSealer
+
+PEERS = tuple(f"00000000-0000-4000-8000-00000000000{n}" for n in (1, 2, 3))
+ONE, TWO, THREE = PEERS
+FEDERATION_KEY = Ed25519PrivateKey.from_private_bytes(bytes([9] * 32))
+
+
+def secrets_of(peer: str) -> PeerSecrets:
+    seed = base64.b64encode(bytes([PEERS.index(peer) + 1] * 32)).decode()
+    return PeerSecrets(identity_seed=seed, sealing_seed=seed, nats_writer_seed="", nats_reader_seed="")
+
+
+def public(key: Ed25519PrivateKey) -> str:
+    return base64.b64encode(key.public_key().public_bytes_raw()).decode()
+
+
+def document(version: int = 1, removed: str = "") -> FederationDocument:
+    keys = [Ed25519PrivateKey.from_private_bytes(bytes([n + 1] * 32)) for n in range(3)]
+    return FederationDocument(
+        federation="f",
+        name="iris",
+        version=version,
+        issued="2026-01-02T00:00:00Z",
+        settings=FederationSettings(schedule="m1"),
+        members=tuple(
+            Member(
+                uuid=peer,
+                name=f"peer {peer[-1]}",
+                admin=peer == ONE,
+                state="removed" if peer == removed else "active",
+                identity_key=public(key),
+                sealing_key=public(key),
+            )
+            for peer, key in zip(PEERS, keys, strict=True)
+        ),
+    )
+
+
+def signed(of: FederationDocument, key: Ed25519PrivateKey = FEDERATION_KEY) -> Signed:
+    return sign_document(of, FEDERATION_CONTEXT, key)
+
+
+@dataclass
+class Shelf:
+    """What the backend of everybody stores."""
+
+    document: Signed = field(default_factory=lambda: signed(document()))
+    heads: dict[str, Signed] = field(default_factory=dict)
+    bodies: dict[str, bytes] = field(default_factory=dict)
+    unreachable: set[str] = field(default_factory=set)
+    replaced: int = 0
+    """so many reads of a body come too late"""
+
+
+class InMemory:
+    """A `Backend` over a shelf, for one peer."""
+
+    def __init__(self, shelf: Shelf, peer: str) -> None:
+        self._shelf = shelf
+        self._peer = peer
+        self.is_open = True
+
+    async def open(self, on_wake: OnWake) -> None:
+        """Nothing to open."""
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+    async def document(self) -> Signed | None:
+        return self._shelf.document
+
+    async def head(self, member: Member) -> Signed | None:
+        if member.uuid in self._shelf.unreachable:
+            raise ExchangeError("no answer")
+        return self._shelf.heads.get(member.uuid)
+
+    async def body(self, member: Member, head: SnapshotHead, sealer: ChunkSealer | None) -> bytes:
+        if self._shelf.replaced:
+            self._shelf.replaced -= 1
+            raise ReplacedError("too late")
+        return self._shelf.bodies[member.uuid]
+
+    async def put(self, outgoing: Outgoing, sign: Sign) -> Signed:
+        head = sign(outgoing.draft.model_copy(update={"first": 1}))
+        self._shelf.heads[self._peer] = head
+        self._shelf.bodies[self._peer] = outgoing.body
+        return head
+
+    async def ask(self) -> None:
+        """Nobody is there to hear it."""
+
+
+def rounds_of(peer: str, shelf: Shelf, folder: Path) -> Rounds:
+    grant = NatsGrant(
+        hosts=(), writer_jwt="", reader_jwt="", stream="", data="", head="", get="", heads="", ask=""
+    )
+    membership = Membership(
+        federation="f",
+        admin=peer == ONE,
+        document_key=public(FEDERATION_KEY),
+        document=signed(document()),
+        nats=grant,
+    )
+    keys = PeerKeys(peer, secrets_of(peer))
+    return Rounds(peer, membership, keys, ExchangeStore(folder / peer), InMemory(shelf, peer))
+
+
+def rows(count: int = 20, names: str = "ab", kind: str = "C", seed: int = 1) -> Statistics:
+    values = np.random.default_rng(seed).normal(size=(len(names), count))
+    return accumulate(values, [Feature(name, kind) for name in names], choose_shift(values))
+
+
+async def published(peer: str, shelf: Shelf, folder: Path, stats: Statistics) -> Rounds:
+    rounds = rounds_of(peer, shelf, folder)
+    await rounds.read_members()
+    await rounds.publish(stats)
+    return rounds
+
+
+def head_of(peer: str, shelf: Shelf) -> SnapshotHead:
+    return SnapshotHead.model_validate_json(base64.b64decode(shelf.heads[peer].payload))
+
+
+async def test_all_peers_have_the_same_sum(tmp_path: Path) -> None:
+    shelf = Shelf()
+    everybody = [
+        await published(peer, shelf, tmp_path, rows(20 + n, "abc"[: 2 + n], seed=n))
+        for n, peer in enumerate((THREE, TWO))
+    ]
+    digests = set()
+    for rounds in everybody:
+        await rounds.read_members()
+        federated = await rounds.merge(None)
+        assert federated is not None
+        assert federated.stats.rows == 41
+        assert rounds.behind == {ONE: "has published nothing yet"}
+        digests.add(federated.digest)
+    assert len(digests) == 1
+
+
+async def test_nothing_is_merged_before_an_own_snapshot(tmp_path: Path) -> None:
+    shelf = Shelf()
+    await published(ONE, shelf, tmp_path, rows())
+    two = await published(TWO, shelf, tmp_path, rows(6))
+    assert two.cannot_publish == "6 rows may not be published: at least 7 are needed"
+    assert await two.merge(None) is None
+    await two.publish(None)
+    assert two.cannot_publish == "no rows have been learnt yet"
+    await two.publish(rows(7))
+    assert two.cannot_publish == ""
+    federated = await two.merge(None)
+    assert federated is not None
+    assert federated.stats.rows == 27
+
+
+async def test_a_change_of_few_rows_waits(tmp_path: Path) -> None:
+    shelf = Shelf()
+    one = await published(ONE, shelf, tmp_path, rows(20))
+    await one.publish(rows(20))
+    assert one.waiting_rows == 0
+    await one.publish(rows(26))
+    assert one.waiting_rows == 6
+    assert head_of(ONE, shelf).epoch == 1
+    await one.publish(rows(27))
+    assert one.waiting_rows == 0
+    assert (head_of(ONE, shelf).epoch, head_of(ONE, shelf).rows) == (2, 27)
+
+
+async def test_an_empty_volume_goes_on_above_the_stored_epoch(tmp_path: Path) -> None:
+    shelf = Shelf()
+    for number in range(3):
+        await published(ONE, shelf, tmp_path / f"volume {number}", rows(20 + 10 * number))
+        assert head_of(ONE, shelf).epoch == number + 1
+
+
+async def test_nothing_is_published_before_the_own_stored_head_is_known(tmp_path: Path) -> None:
+    shelf = Shelf(unreachable={ONE})
+    one = rounds_of(ONE, shelf, tmp_path)
+    with pytest.raises(ExchangeError, match="no answer"):
+        await one.read_members()
+    await one.publish(rows())
+    assert shelf.heads == {}
+
+
+async def test_a_failed_put_uses_its_epoch_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shelf = Shelf()
+    one = await published(ONE, shelf, tmp_path, rows(20))
+
+    async def fail(self: InMemory, outgoing: Outgoing, sign: Sign) -> Signed:
+        raise ExchangeError("no answer")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(InMemory, "put", fail)
+        with pytest.raises(ExchangeError):
+            await one.publish(rows(30))
+    await one.publish(rows(40))
+    assert head_of(ONE, shelf).epoch == 4  # 2 is used up, and 3 would overwrite the stored head's chunks
+
+
+async def test_a_replaced_snapshot_is_read_again_and_a_bad_one_named(tmp_path: Path) -> None:
+    shelf = Shelf()
+    await published(ONE, shelf, tmp_path, rows())
+    shelf.replaced = 2
+    two = rounds_of(TWO, shelf, tmp_path)
+    await two.read_members()
+    assert two.behind == {THREE: "has published nothing yet"}
+    shelf.bodies[THREE] = b"no snapshot"
+    shelf.heads[THREE] = PeerKeys(THREE, secrets_of(THREE)).sign_head(
+        head_of(ONE, shelf).model_copy(update={"peer": THREE})
+    )
+    await two.read_members()
+    await two.read_members()
+    assert two.behind[THREE].startswith("the snapshot is no Arrow stream")
+    assert two.log.receive_errors == 1  # what repeats is counted and logged once
+    assert len(two.log.errors) == 1
+
+
+async def test_a_second_digest_keeps_the_first_one(tmp_path: Path) -> None:
+    shelf = Shelf()
+    await published(ONE, shelf, tmp_path, rows())
+    two = await published(TWO, shelf, tmp_path, rows(seed=2))
+    before = await two.merge(None)
+    shelf.heads.pop(ONE)
+    await published(ONE, shelf, tmp_path / "another", rows(seed=3))
+    await two.read_members()
+    assert "second digest" in two.behind[ONE]
+    assert await two.merge(before) is before
+
+
+async def test_a_restart_gives_the_same_sum_from_the_disk(tmp_path: Path) -> None:
+    shelf = Shelf()
+    await published(ONE, shelf, tmp_path, rows(names="xab"))
+    two = await published(TWO, shelf, tmp_path, rows(seed=2))
+    federated = await two.merge(None)
+    assert federated is not None
+    again = rounds_of(TWO, Shelf(), tmp_path).restore()
+    assert again is not None
+    assert again.digest == federated.digest
+    assert again.stats.names == federated.stats.names == ("x", "a", "b")
+    (tmp_path / TWO / "snapshots" / ONE).write_bytes(b"damaged")
+    third = rounds_of(TWO, shelf, tmp_path)
+    assert third.restore() is not None
+    await third.read_members()
+    restored = await third.merge(None)
+    assert restored is not None
+    assert restored.digest == federated.digest
+
+
+async def test_a_new_document_drops_the_removed_member(tmp_path: Path) -> None:
+    shelf = Shelf()
+    one = await published(ONE, shelf, tmp_path, rows())
+    two = await published(TWO, shelf, tmp_path, rows(30))
+    await one.read_members()
+    both = await one.merge(None)
+    assert both is not None
+    shelf.document = signed(document(2, removed=TWO))
+    assert await one.update_document()
+    assert not one.is_removed
+    alone = await one.merge(both)
+    assert alone is not None
+    assert list(alone.members) == [ONE]
+    assert not (tmp_path / ONE / "snapshots" / TWO).exists()
+    await two.merge(None)
+    assert await two.update_document()
+    assert two.is_removed
+    kept = rounds_of(TWO, shelf, tmp_path).restore()
+    assert kept is not None
+    assert list(kept.members) == [ONE, TWO]
+
+
+async def test_bad_and_older_documents_are_refused(tmp_path: Path) -> None:
+    shelf = Shelf(document=signed(document(3)))
+    one = rounds_of(ONE, shelf, tmp_path)
+    assert await one.update_document()
+    shelf.document = signed(document(2, removed=TWO))
+    assert not await one.update_document()
+    shelf.document = signed(document(9), key=Ed25519PrivateKey.generate())
+    assert not await one.update_document()
+    assert "not signed by the expected key" in one.log.errors[-1]
+    assert one.document.version == 3
+    assert rounds_of(ONE, shelf, tmp_path).document.version == 3  # kept on the disk
+
+
+async def test_a_type_conflict_is_the_conditions_reason(tmp_path: Path) -> None:
+    shelf = Shelf()
+    await published(ONE, shelf, tmp_path, rows())
+    two = rounds_of(TWO, shelf, tmp_path)
+    journal = Journal(tmp_path / "journal", checkpoint_bytes=1 << 20)
+    project = Project(journal, ModelStore(tmp_path / "models"), created=1)
+    said: list[Exchanging] = []
+    exchanger = Exchanger(project, two, InMemory(shelf, TWO), poll_seconds=1, report=said.append)
+    assert (await exchanger.once()).reason == "TooFewRows"
+    await two.publish(rows(names="ab", kind="B"))
+    found = await exchanger.once()
+    assert found.reason == "SchemaMismatch"
+    assert found.message == f"peer 2 ({TWO}): feature 'a' has type B where C is expected"
+    exchanger.set_pulse(False)
+    assert (await exchanger.once()).reason == "Paused"
