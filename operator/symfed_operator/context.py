@@ -32,7 +32,11 @@ def utc_now() -> datetime:
 
 @dataclass(frozen=True)
 class Context:
-    """The ways out of a reconcile. `slot_locks`: one peer at a time chooses a slot in a namespace."""
+    """The ways out of a reconcile.
+
+    `slot_locks`: one peer at a time chooses a slot in a namespace. `member_locks`: while a federation
+    makes records for its members, none of them is let go, or its record would be nobody's.
+    """
 
     settings: Settings
     kube: Kube
@@ -43,3 +47,4 @@ class Context:
     http: httpx.AsyncClient
     now: Callable[[], datetime] = utc_now
     slot_locks: defaultdict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
+    member_locks: defaultdict[Key, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))

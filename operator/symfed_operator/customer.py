@@ -10,7 +10,7 @@ from pydantic import JsonValue, ValidationError
 from symfed_operator.cluster import apply_child, delete_child, write_event
 from symfed_operator.context import Context
 from symfed_operator.manifests import labels
-from symfed_operator.queue import Key
+from symfed_operator.queue import Key, peer_key
 from symfed_wire.documents import WireModel
 from symfed_wire.kube import (
     CONFIG_MAPS,
@@ -112,6 +112,9 @@ async def _grant(context: Context, namespace: str) -> None:
     binding = gateway_role_binding(namespace, settings.gateway_namespace, settings.gateway_account_name)
     await apply_child(context.kube, ROLES, role)
     await apply_child(context.kube, ROLE_BINDINGS, binding)
+    for peer in peers:
+        if peer.is_hosted and peer.status.uuid is None:  # made before its namespace was a customer's
+            context.queue.add(peer_key(peer.metadata))
 
 
 async def _withdraw(context: Context, namespace: str) -> None:

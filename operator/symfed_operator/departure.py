@@ -38,8 +38,15 @@ async def reconcile(context: Context, peer: FederationPeer) -> float | None:
             return wait
         if peer.spec.deletion_policy == "Delete":
             await _delete_kept(context, peer)
-    await remove_finalizer(context.kube, PEERS, meta)
     context.calls.forget(peer_key(meta), "leave")
+    key = federation_key(peer)
+    if key is None:
+        await remove_finalizer(context.kube, PEERS, meta)
+        return None
+    async with context.member_locks[key]:
+        if not await _is_removed(context, peer):  # its federation made a record meanwhile
+            return context.settings.drift_seconds
+        await remove_finalizer(context.kube, PEERS, meta)
     return None
 
 

@@ -90,7 +90,10 @@ async def _settle(context: Context, federation: Federation) -> Outside:
         lambda: new_federation_record(keys.new_federation_seeds()),
     )
     await _apply_federation_secret(context, federation, stored.record)
-    members = await membership(context, federation)
+    async with context.member_locks[
+        Key("federation", federation.metadata.namespace, federation.metadata.name)
+    ]:
+        members = await membership(context, federation)
     wanted = managed_federation(federation, stored.record, members.active)
     stored = await _store_document(context, federation, stored, members.active)
     document = stored.record.document

@@ -1,6 +1,7 @@
 """The workers: one key after the other, one reconcile for each kind; an error costs its own key alone."""
 
 import logging
+import time
 from collections.abc import Awaitable, Callable, Mapping
 
 from symfed_operator import customer, federation, peer
@@ -28,6 +29,7 @@ async def work(context: Context, queue: WorkQueue) -> None:
 
 
 async def _reconcile_one(context: Context, queue: WorkQueue, key: Key) -> None:
+    start = time.monotonic()
     try:
         again_after = await RECONCILES[key.kind](context, key)
     except ConflictError as error:
@@ -42,3 +44,4 @@ async def _reconcile_one(context: Context, queue: WorkQueue, key: Key) -> None:
         _log.exception("%s: unexpected error; again in %.1f s", key, delay)
     else:
         queue.succeeded(key, again_after)
+        _log.debug("%s: settled in %.0f ms", key, (time.monotonic() - start) * 1000)
