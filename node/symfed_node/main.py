@@ -41,15 +41,16 @@ _GRACE_SECONDS = 20
 
 def main() -> None:
     """Run a node until it is told to stop."""
-    settings = NodeSettings()
     logging.basicConfig(
-        level=settings.log_level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s"
+        level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s"
     )
     for chatty in ("httpx", "httpcore", "nats"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     # uvicorn stops gracefully on SIGTERM, then lets the signal go on to whoever had it before.
     signal.signal(signal.SIGTERM, _end)
     try:
+        settings = NodeSettings.read()
+        logging.getLogger().setLevel(settings.log_level)
         with _only_one(settings.data):
             asyncio.run(serve(settings))
     except SymfedError as error:

@@ -1,6 +1,7 @@
 """What the environment tells a node; everything else is in `node.json` from its operator."""
 
 from pathlib import Path
+from typing import Literal, Self
 
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -25,7 +26,15 @@ class NodeSettings(BaseSettings):
     """how often to look for a newer document and snapshots that no wake-up told of"""
     journal_checkpoint_bytes: int = 64 << 20
     max_body_bytes: int = 256 << 20
-    log_level: str = "INFO"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    @classmethod
+    def read(cls) -> Self:
+        """The settings of this process. Raises ConfigurationError naming every bad variable."""
+        try:
+            return cls()
+        except ValidationError as error:
+            raise ConfigurationError(f"environment variables SYMFED_…: {describe_faults(error)}") from None
 
     @property
     def host_and_port(self) -> tuple[str, int]:

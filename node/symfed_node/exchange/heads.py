@@ -48,9 +48,13 @@ def check_head(
 
 
 def next_epoch(last_used: int, stored: int) -> int:
-    """The epoch of the next put, above every one that was used or stored.
+    """The epoch of the next put, above every one that was used or stored (0: there is no stored head).
 
-    Its slot (epoch modulo 2) is not the stored head's, whose chunks must stay until the new head is there.
+    Its slot (epoch modulo 2) is not the stored head's, whose chunks must stay until the new head is there;
+    it is that of a put that failed, whose chunks would else take up the room.
     """
     epoch = max(last_used, stored) + 1
-    return epoch + 1 if stored and epoch % 2 == stored % 2 else epoch
+    if last_used == 0 and stored == 0:
+        return epoch
+    kept_slot = (stored or last_used + 1) % 2
+    return epoch + 1 if epoch % 2 == kept_slot else epoch

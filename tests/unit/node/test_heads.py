@@ -95,7 +95,7 @@ def test_an_encrypting_federation_takes_no_open_snapshot_that_is_new() -> None:
 
 @pytest.mark.parametrize(
     ("last_used", "stored", "expected"),
-    [(0, 0, 1), (1, 1, 2), (1, 0, 2), (2, 1, 4), (3, 1, 4), (0, 7, 8), (9, 7, 10), (8, 7, 10)],
+    [(0, 0, 1), (1, 1, 2), (1, 0, 3), (2, 1, 4), (3, 1, 4), (0, 7, 8), (9, 7, 10), (8, 7, 10)],
 )
 def test_the_next_epoch_is_new_and_spares_the_stored_slot(last_used: int, stored: int, expected: int) -> None:
     assert next_epoch(last_used, stored) == expected
