@@ -17,7 +17,7 @@ def test_every_bad_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     ("listen", "expected"),
-    [("0.0.0.0:8080", ("0.0.0.0", 8080)), ("[::]:80", ("::", 80)), ("localhost:1", ("localhost", 1))],
+    [("10.0.0.1:8080", ("10.0.0.1", 8080)), ("[::]:80", ("::", 80)), ("localhost:1", ("localhost", 1))],
 )
 def test_addresses(listen: str, expected: tuple[str, int]) -> None:
     assert NodeSettings(listen=listen).host_and_port == expected
