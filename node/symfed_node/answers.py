@@ -7,6 +7,7 @@ from pydantic import JsonValue
 from symfed_node.exchange.loop import Exchanger
 from symfed_node.exchange.rounds import Rounds
 from symfed_node.project import Project, scope
+from symfed_wire.documents import SnapshotHead
 from symfed_wire.node_config import NodeConfig
 
 Values = dict[str, JsonValue]
@@ -50,15 +51,9 @@ def sync_stats(project: Project, rounds: Rounds, now: datetime) -> Values:
     federated = project.federated
     view = project.view()
     heads = federated.members if federated else {}
+    uuids = {member.uuid for member in rounds.document.active_members()} | heads.keys()
     peers: Values = {
-        peer: {
-            "name": rounds.names.get(peer, ""),
-            "epoch": head.epoch,
-            "digest": head.sha256,
-            "rows": head.rows,
-            "ageSeconds": max(0, int((now - _moment(head.created)).total_seconds())),
-        }
-        for peer, head in heads.items()
+        peer: _peer_stats(rounds.names.get(peer, ""), heads.get(peer), now) for peer in sorted(uuids)
     }
     return {
         "sndCount": log.sent,
@@ -75,6 +70,14 @@ def sync_stats(project: Project, rounds: Rounds, now: datetime) -> Values:
             "rows": view.rows,
         },
     }
+
+
+def _peer_stats(name: str, head: SnapshotHead | None, now: datetime) -> Values:
+    """A member's snapshot in the sum; epoch 0 for one that has none there."""
+    if head is None:
+        return {"name": name, "epoch": 0, "digest": None, "rows": 0, "ageSeconds": None}
+    age = max(0, int((now - _moment(head.created)).total_seconds()))
+    return {"name": name, "epoch": head.epoch, "digest": head.sha256, "rows": head.rows, "ageSeconds": age}
 
 
 def _moment(text: str) -> datetime:

@@ -138,7 +138,7 @@ class Routes:
     async def list_jobs(self, request: Request) -> Response:
         """Every job of this node."""
         infos: list[JsonValue] = [job.info(self._owner) for job in self._node.jobs.all()]
-        return answer(HTTPStatus.OK, values={"jobinfoList": {"values": infos}})
+        return answer(HTTPStatus.OK, values={"jobinfoList": infos})
 
     async def job(self, request: Request) -> Response:
         """Where a job stands; a failed one answers as its request would have."""

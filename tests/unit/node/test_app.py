@@ -222,7 +222,7 @@ async def test_jobs_are_listed_and_deleted(client: Client) -> None:
     await client.call("POST", "/projects/p1/build?algo=mlr&modelid=m", 202, json=CONTEXT)
     path = client.answer.headers["location"]
     await client.finished(path)
-    listed = (await client.call("GET", "/jobs", 200))["values"]["jobinfoList"]["values"]
+    listed = (await client.call("GET", "/jobs", 200))["values"]["jobinfoList"]
     assert [f"/jobs/{job['jobId']}" for job in listed] == [path]
     await client.call("DELETE", path, 200)
     for gone in (path, "/jobs/0", "/jobs/x", "/jobs/-1", "/jobs/" + "9" * 5000):

@@ -2,12 +2,14 @@
 
 import base64
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from symfed_node.answers import sync_stats
 from symfed_node.exchange.base import ExchangeError, OnWake, Outgoing, ReplacedError, Sign
 from symfed_node.exchange.condition import Exchanging
 from symfed_node.exchange.keys import PeerKeys
@@ -328,3 +330,23 @@ async def test_a_type_conflict_is_the_conditions_reason(tmp_path: Path) -> None:
     assert found.message == f"peer 2 ({TWO}): feature 'a' has type B where C is expected"
     exchanger.set_pulse(False)
     assert (await exchanger.once()).reason == "Paused"
+
+
+async def test_sync_stats_name_every_member(tmp_path: Path) -> None:
+    shelf = Shelf()
+    await published(ONE, shelf, tmp_path, rows())
+    two = await published(TWO, shelf, tmp_path, rows(30))
+    journal = Journal(tmp_path / "journal", checkpoint_bytes=1 << 20)
+    project = Project(journal, ModelStore(tmp_path / "models"), created=1)
+    project.set_federated(await two.merge(None))
+    federated = project.federated
+    assert federated is not None
+    made = datetime.fromisoformat(head_of(ONE, shelf).created)
+    stats = sync_stats(project, two, made + timedelta(seconds=90))
+    assert stats["merged"] == {"epoch": 2, "digest": federated.digest, "rows": 50}
+    assert (stats["sndCount"], stats["rcvCount"], stats["rcvError"]) == (1, 1, 0)
+    peers = stats["peers"]
+    assert isinstance(peers, dict)
+    digest = head_of(ONE, shelf).sha256
+    assert peers[ONE] == {"name": "peer 1", "epoch": 1, "digest": digest, "rows": 20, "ageSeconds": 90}
+    assert peers[THREE] == {"name": "peer 3", "epoch": 0, "digest": None, "rows": 0, "ageSeconds": None}
