@@ -35,6 +35,9 @@ RUN /tools/bin/uv pip install --quiet --no-cache --compile-bytecode --no-deps --
 
 FROM ${BASE}
 ENV PATH=/opt/symfed/bin:/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+# libraries ask for the name of the user that they run as
+RUN groupadd --gid 10001 symfed \
+ && useradd --uid 10001 --gid 10001 --no-create-home --home-dir / --shell /usr/sbin/nologin symfed
 COPY --from=build /opt/venv /opt/venv
 COPY --from=build /opt/symfed /opt/symfed
 USER 10001:10001
