@@ -56,7 +56,8 @@ def up(with_chart: bool) -> None:
     deploy.wait_answering(address)
     deploy.write_environment(address, customers)
     if here == "local":
-        images.forget_old(ready.values(), deploy.images_in_use())
+        with step("older images"):
+            images.forget_old(ready.values(), deploy.images_in_use())
     say(f"ready: the gateway answers at {deploy.gateway_url(address)}; `. .symfed/env` sets the rest")
 
 
