@@ -5,14 +5,13 @@ from starlette.responses import Response
 
 from symfed_api import manifests
 from symfed_api.answers import answer
-from symfed_api.caller import Caller
-from symfed_api.errors import TakenError, project_exists
+from symfed_api.deleting import delete_project
+from symfed_api.errors import project_exists
 from symfed_api.forwarding import forward_to_project
-from symfed_api.gateway import Gateway, TheCaller, TheGateway
-from symfed_api.objects import delete_with_secrets, find_federation, find_project, get_project, list_peers
+from symfed_api.gateway import TheCaller, TheGateway
+from symfed_api.objects import find_project, list_peers
 from symfed_wire.federation_map import parse_project
 from symfed_wire.kube import PEERS, ConflictError
-from symfed_wire.resources import FederationPeer
 
 router = APIRouter(prefix="/symetry/rest/{cid}/projects")
 
@@ -50,9 +49,7 @@ async def list_projects(gateway: TheGateway, caller: TheCaller) -> Response:
 @router.delete("/{pid}")
 async def delete(gateway: TheGateway, caller: TheCaller, pid: str) -> Response:
     """Delete a project; of a federation's admin only when nobody else is in it."""
-    peer = await get_project(gateway.kube, caller.namespace, pid, caller.customer)
-    await _delete_federation_of(gateway, caller, peer)
-    await delete_with_secrets(gateway.kube, peer)
+    await delete_project(gateway, caller, pid)
     return answer(text=f"deleted Project with id[{pid}] from Customer[{caller.customer}] store")
 
 
@@ -64,27 +61,3 @@ async def delete(gateway: TheGateway, caller: TheCaller, pid: str) -> Response:
 async def of_node(gateway: TheGateway, caller: TheCaller, request: Request, pid: str) -> Response:
     """What the project's node answers."""
     return await forward_to_project(gateway, caller, pid, request)
-
-
-async def _delete_federation_of(gateway: Gateway, caller: Caller, peer: FederationPeer) -> None:
-    """Delete the Federation that REST made for this admin. Raises TakenError that names other members.
-
-    Before the peer, so that a repeat after a crash finds the project and goes on. A Federation that somebody
-    wrote himself stays his.
-    """
-    reference = peer.spec.federation_ref
-    if reference is None:
-        return
-    members = await list_peers(gateway.kube, caller.namespace, reference.name)
-    others = [
-        other.spec.remote.display_name if other.spec.remote else other.spec.project or other.metadata.name
-        for other in members
-        if other.metadata.uid != peer.metadata.uid and other.metadata.deletion_timestamp is None
-    ]
-    if others:
-        raise TakenError(
-            f"Project {peer.spec.project} administers a federation with other members: {', '.join(others)}"
-        )
-    federation = await find_federation(gateway.kube, caller.namespace, reference.name)
-    if federation and federation.metadata.labels.get(manifests.MANAGED_BY) == manifests.MANAGER:
-        await delete_with_secrets(gateway.kube, federation)

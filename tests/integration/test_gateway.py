@@ -480,5 +480,23 @@ def test_the_gateway_finishes_what_is_under_way(
         assert own.process.wait(20) in (0, -signal.SIGTERM)
 
 
+def test_a_deletion_is_answered_when_the_project_is_gone(tenant: Tenant) -> None:
+    assert tenant.create("p1").status_code == 201
+    path = tenant.path("federations", "iris")
+    tenant.api("PATCH", path, {"metadata": {"finalizers": ["symfed.dev/finalizer"]}}).raise_for_status()
+    with ThreadPoolExecutor() as pool:
+        waiting = pool.submit(tenant.call, "DELETE", "/projects/p1")
+        wait_until(partial(_is_terminating, tenant), "the Federation is not under deletion")
+        assert not waiting.done()
+        tenant.api("PATCH", path, {"metadata": {"finalizers": None}}).raise_for_status()
+        assert waiting.result().status_code == 200
+    assert tenant.create("p1").status_code == 201
+
+
+def _is_terminating(tenant: Tenant) -> bool:
+    found = tenant.object("federations", "iris")
+    return bool(found and found["metadata"].get("deletionTimestamp"))
+
+
 def _has_peer(tenant: Tenant, pid: str) -> bool:
     return bool(tenant.object("federationpeers", pid))
