@@ -3,6 +3,7 @@
 Only `on.event` is used, so that kopf writes neither finalizers nor annotations.
 """
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
@@ -70,6 +71,20 @@ def registry(add: Callable[[Key], None]) -> kopf.OperatorRegistry:
     kopf.on.event("apps", "v1", "statefulsets", labels=_OURS, registry=watches)(sending(child_keys))
     kopf.on.event("v1", "pods", labels=_OURS, registry=watches)(sending(child_keys))
     return watches
+
+
+async def watch(add: Callable[[Key], None], handle_signals: Callable[[], None]) -> None:
+    """Watch for ever.
+
+    kopf takes the signals for itself, and after one waits five seconds for tasks that are not its own; so
+    `handle_signals` takes them back.
+    """
+    before = asyncio.all_tasks()
+    tasks = await kopf.spawn_tasks(
+        registry=registry(add), settings=kopf_settings(), standalone=True, clusterwide=True
+    )
+    handle_signals()
+    await kopf.run_tasks(tasks, ignored=before)
 
 
 def kopf_settings() -> kopf.OperatorSettings:

@@ -3,11 +3,10 @@
 import asyncio
 import logging
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import httpx
-import kopf
 import typer
 from pydantic import ValidationError
 
@@ -15,7 +14,7 @@ from symfed_operator.backends.nats.backend import NatsBackend, NatsSettings
 from symfed_operator.bootstrap import bootstrap_from_environment
 from symfed_operator.calls import Calls
 from symfed_operator.context import Context
-from symfed_operator.events import kopf_settings, registry
+from symfed_operator.events import watch
 from symfed_operator.health import serve_health
 from symfed_operator.leader import lead
 from symfed_operator.queue import WorkQueue
@@ -79,34 +78,36 @@ def _log_to_stderr(level: str) -> None:
 
 async def _run(settings: Settings) -> None:
     queue = WorkQueue()
-    loop = asyncio.get_running_loop()
-    running = asyncio.ensure_future(_serve(settings, queue))
-    # Until it leads; then kopf has handlers of its own, and ends with the same signals.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, running.cancel)
+    running = asyncio.ensure_future(_serve(settings, queue, lambda: _end_by_signal(running)))
+    _end_by_signal(running)
     try:
         await running
     except asyncio.CancelledError:
-        _log.info("stopped")
+        _log.info("stopped by a signal")
 
 
-async def _serve(settings: Settings, queue: WorkQueue) -> None:
+def _end_by_signal(task: asyncio.Future[None]) -> None:
+    """Cancel the task on SIGTERM and SIGINT."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, task.cancel)
+
+
+async def _serve(settings: Settings, queue: WorkQueue, handle_signals: Callable[[], None]) -> None:
     async with (
         serve_health(settings.health_listen, lambda: queue.running_longer_than(settings.stuck_seconds)),
         Kube(KubeConfig.find()) as kube,
     ):
-        await lead(settings, kube, lambda: _operate(settings, kube, queue))
+        await lead(settings, kube, lambda: _operate(settings, kube, queue, handle_signals))
 
 
-async def _operate(settings: Settings, kube: Kube, queue: WorkQueue) -> None:
+async def _operate(
+    settings: Settings, kube: Kube, queue: WorkQueue, handle_signals: Callable[[], None]
+) -> None:
     """What the leader does: kopf watches, the workers reconcile. Ends when any of them ends."""
     async with _reconciling(settings, kube, queue) as context:
         workers = [asyncio.create_task(work(context, queue)) for _ in range(settings.workers)]
-        watching = asyncio.create_task(
-            kopf.operator(
-                registry=registry(queue.add), settings=kopf_settings(), standalone=True, clusterwide=True
-            )
-        )
+        watching = asyncio.create_task(watch(queue.add, handle_signals))
         try:
             done, _ = await asyncio.wait({watching, *workers}, return_when=asyncio.FIRST_COMPLETED)
             for task in done:

@@ -1,0 +1,255 @@
+"""The operator and a gateway as processes with the chart's own rights, and what tests do with customers."""
+
+import asyncio
+import base64
+import re
+import secrets
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TypeVar
+
+import yaml
+from pydantic import JsonValue
+
+from symfed_wire.documents import FEDERATION_CONTEXT, FederationDocument, verify_document
+from symfed_wire.join import JoinAnswer
+from symfed_wire.kube import (
+    CONFIG_MAPS,
+    FEDERATIONS,
+    PEERS,
+    SECRETS,
+    JsonObject,
+    Kube,
+    Resource,
+)
+from symfed_wire.resources import Condition, Federation, FederationPeer, find_condition, invitation_claim
+from tests.integration.servers import ControlPlane, NatsServer, free_port
+
+PROGRAMS = Path(sys.executable).parent
+TEMPLATES = Path(__file__).parents[2] / "helm" / "symfed" / "templates"
+SECONDS = 45.0
+Found = TypeVar("Found")
+
+
+@dataclass
+class Installation:
+    """The operator and a gateway, running with ServiceAccounts that have the chart's rights."""
+
+    control_plane: ControlPlane
+    namespace: str
+    folder: Path
+    nats: NatsServer
+    gateway_url: str
+    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    def start(self, part: str, environment: dict[str, str]) -> None:
+        """Start `operator` or `gateway`."""
+        kubeconfig = self.folder / f"{part}.kubeconfig"
+        self.control_plane.write_service_account_kubeconfig(kubeconfig, self.namespace, f"symfed-{part}")
+        with self.log(part).open("ab") as log:
+            self.processes[part] = subprocess.Popen(
+                [PROGRAMS / f"symfed-{part}"],
+                env={"PATH": "/usr/bin:/bin", "KUBECONFIG": str(kubeconfig), **environment},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
+    def start_operator(self) -> None:
+        """Start the operator; its lease is short, so that a successor need not wait long."""
+        self.start(
+            "operator",
+            {
+                "SYMFED_NAMESPACE": self.namespace,
+                "SYMFED_NATS_INTERNAL_HOSTS": self.nats.url,
+                "SYMFED_NATS_ADVERTISED_HOSTS": "nats://nats.example.org:4222",
+                "SYMFED_NATS_OPERATOR_FILE": str(self.folder / "symfed-nats-operator-signing-seed"),
+                "SYMFED_NATS_SYSTEM_CREDS": str(self.folder / "symfed-nats-system-user.creds"),
+                "SYMFED_NODE_IMAGE": "symfed-node:test",
+                "SYMFED_GATEWAY_SERVICE_ACCOUNT": f"{self.namespace}/symfed-gateway",
+                "SYMFED_HEALTH_LISTEN": f"127.0.0.1:{free_port()}",
+                "SYMFED_LEASE_SECONDS": "3",
+                "SYMFED_LOG_LEVEL": "DEBUG",
+            },
+        )
+
+    def start_gateway(self) -> None:
+        """Start the gateway, to which joins and leaves go."""
+        listen = self.gateway_url.removeprefix("http://")
+        self.start(
+            "gateway",
+            {
+                "SYMFED_LISTEN": listen,
+                "SYMFED_NATS_HOSTS": self.nats.url,
+                "SYMFED_EXTERNAL_URL": self.gateway_url,
+            },
+        )
+
+    def log(self, part: str) -> Path:
+        """What a part printed."""
+        return self.folder / f"{part}.log"
+
+    def stop(self) -> None:
+        """Stop both."""
+        for process in self.processes.values():
+            process.terminate()
+        for process in self.processes.values():
+            process.wait(20)
+
+
+def chart_objects(part: str, namespace: str) -> list[dict[str, object]]:
+    """The objects of the chart's `rbac.yaml` of a part; its few template lines carry only labels."""
+    text = (TEMPLATES / part / "rbac.yaml").read_text().replace("{{ .Release.Namespace }}", namespace)
+    plain = re.sub(r"(?m)^ *(labels:|\{\{-.*\}\})\n", "", text)
+    return [document for document in yaml.safe_load_all(plain) if document]
+
+
+def path_of(item: dict[str, object]) -> str:
+    """The path of a ServiceAccount or an object of RBAC."""
+    metadata, kind = item["metadata"], str(item["kind"])
+    assert isinstance(metadata, dict)
+    version = str(item["apiVersion"])
+    group = "/api/v1" if version == "v1" else f"/apis/{version}"
+    scope = f"/namespaces/{metadata['namespace']}" if "namespace" in metadata else ""
+    return f"{group}{scope}/{kind.lower()}s/{metadata['name']}"
+
+
+@dataclass(frozen=True)
+class Customer:
+    """A customer's namespace and what a test does there."""
+
+    installation: Installation
+    kube: Kube
+    namespace: str
+
+    async def create_federation(self, name: str, **spec: JsonValue) -> None:
+        """A Federation on managed NATS."""
+        body: JsonObject = {
+            "metadata": {"name": name, "namespace": self.namespace},
+            "spec": {
+                "name": name,
+                "schedule": "m1",
+                "nats": {"managed": {}},
+                "deletionPolicy": "Delete",
+                **spec,
+            },
+        }
+        await self.kube.create(FEDERATIONS, self.namespace, body)
+
+    async def create_peer(self, name: str, **spec: JsonValue) -> None:
+        """A hosted FederationPeer."""
+        body: JsonObject = {
+            "metadata": {"name": name, "namespace": self.namespace},
+            "spec": {"project": name, "deletionPolicy": "Delete", **spec},
+        }
+        await self.kube.create(PEERS, self.namespace, body)
+
+    async def federation(self, name: str) -> Federation:
+        """The Federation as it is now."""
+        return Federation.model_validate(await self.kube.get(FEDERATIONS, self.namespace, name))
+
+    async def peer(self, name: str) -> FederationPeer:
+        """The FederationPeer as it is now."""
+        return FederationPeer.model_validate(await self.kube.get(PEERS, self.namespace, name))
+
+    async def until(self, what: str, read: Callable[[], Awaitable[Found | None]]) -> Found:
+        """Read until there is something; a failure ends with the operator's log."""
+        deadline = asyncio.get_running_loop().time() + SECONDS
+        while (found := await read()) is None:
+            if asyncio.get_running_loop().time() > deadline:
+                log = self.installation.log("operator").read_text().splitlines()[-60:]
+                raise AssertionError("\n".join([f"not within {SECONDS} s: {what}", *log]))
+            await asyncio.sleep(0.1)
+        return found
+
+    async def condition(
+        self, resource: Resource, name: str, kind: str, status: str, reason: str = ""
+    ) -> Condition:
+        """Wait for a condition with this status, and reason if given."""
+
+        async def read() -> Condition | None:
+            if resource is FEDERATIONS:
+                found = find_condition((await self.federation(name)).status.conditions, kind)
+            else:
+                found = find_condition((await self.peer(name)).status.conditions, kind)
+            is_it = found is not None and found.status == status and reason in ("", found.reason)
+            return found if is_it else None
+
+        return await self.until(f"{resource.kind} {name}: {kind}={status} {reason}", read)
+
+    async def there(self, resource: Resource, name: str) -> JsonObject:
+        """Wait for an object."""
+
+        async def read() -> JsonObject | None:
+            return await self.kube.find(resource, self.namespace, name)
+
+        return await self.until(f"{resource.kind} {name}", read)
+
+    async def gone(self, resource: Resource, name: str, namespace: str | None = None) -> None:
+        """Wait until an object is not there any more."""
+
+        async def read() -> bool | None:
+            return (await self.kube.find(resource, namespace or self.namespace, name)) is None or None
+
+        await self.until(f"{resource.kind} {name} is gone", read)
+
+    async def secret(self, name: str, key: str, namespace: str = "") -> str:
+        """Wait for a Secret, and read a text in it."""
+
+        async def read() -> JsonObject | None:
+            return await self.kube.find(SECRETS, namespace or self.namespace, name)
+
+        data = (await self.until(f"Secret {name}", read))["data"]
+        assert isinstance(data, dict)
+        return base64.b64decode(str(data[key])).decode()
+
+
+async def invite(
+    admin: Customer, federation: str, project: str, expires: datetime | None = None
+) -> JsonObject:
+    """What the gateway does for `getEncrypted`; returns the invitation's keys."""
+    token = f"FEDTOKEN{secrets.token_hex(8)}"
+    until = expires or datetime.now(UTC) + timedelta(hours=2)
+    record: JsonObject = {
+        "metadata": {"name": invitation_claim(token), "labels": {"symfed.dev/invitation": "true"}},
+        "data": {
+            "expires": until.isoformat(),
+            "federation": federation,
+            "uuid": "",
+            "digest": "",
+            "peerUid": "",
+        },
+    }
+    await admin.kube.create(CONFIG_MAPS, admin.namespace, record)
+    base = f"{admin.installation.gateway_url}/symetry/rest/{admin.namespace}"
+    return {
+        "fed_name": federation,
+        "sync_sched": "m1",
+        "fed_rest_url": f"{base}/fedml/{project}/createPolicies",
+        "fed_req_token": token,
+        "fed_secret_key": await admin.secret(f"{federation}-federation", "secretKey"),
+        "fed_document_key": await admin.secret(f"{federation}-federation", "documentKey"),
+    }
+
+
+async def join(peer: Customer, name: str, invitation: JsonObject) -> None:
+    """What the gateway does for `createJoin`."""
+    secret = f"{name}-invitation-12345678"
+    await peer.kube.create(SECRETS, peer.namespace, {"metadata": {"name": secret}, "stringData": invitation})
+    await peer.create_peer(name, invitationSecretRef={"name": secret})
+
+
+async def document_of(admin: Customer, name: str) -> FederationDocument:
+    """The federation document that the operator keeps."""
+    uid = (await admin.federation(name)).metadata.uid
+    text = await admin.secret(f"fed-{uid}", "record.json", admin.installation.namespace)
+    record = yaml.safe_load(text)
+    key = await admin.secret(f"{name}-federation", "documentKey")
+    signed = JoinAnswer.model_fields["document"].annotation
+    assert signed is not None
+    return verify_document(
+        signed.model_validate(record["document"]), FEDERATION_CONTEXT, key, FederationDocument
+    )
