@@ -4,7 +4,7 @@ import os
 import shutil
 import sys
 
-from tests.cluster import gobuild, kind, local, machine
+from tests.cluster import kind, local, machine
 from tests.cluster.console import ClusterError, say
 from tests.cluster.layout import HANDOVER, STATE
 
@@ -12,7 +12,7 @@ from tests.cluster.layout import HANDOVER, STATE
 def main() -> int:
     """The command line."""
     try:
-        with gobuild.locked(gobuild.cache_folder() / "cluster.lock", "another `make up` or `make down`"):
+        with machine.one_at_a_time():
             down()
     except ClusterError as error:
         print(f"make down: {error}", file=sys.stderr)

@@ -167,7 +167,7 @@ def find_go() -> Path | None:
     needed = re.search(r"^go (\d+)\.(\d+)", (MODULE / "go.mod").read_text(), re.MULTILINE)
     assert needed, "go.mod names its Go version"
     on_path = shutil.which("go")
-    for go in (Path(on_path) if on_path else None, go_home() / "bin" / "go"):
+    for go in (Path(on_path) if on_path else None, go_home() / "go" / "bin" / "go"):
         if go is None or not go.is_file():
             continue
         answer = subprocess.run(

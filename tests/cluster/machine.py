@@ -4,10 +4,13 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Literal
 
 from tests.cluster.console import ClusterError, run, step
+from tests.cluster.gobuild import cache_folder, locked
+from tests.cluster.layout import STATE
 
 #: program → Debian package that brings it
 SYSTEM_PROGRAMS = {
@@ -41,6 +44,12 @@ def cluster_kind() -> Literal["kind", "local"]:
             "no Docker engine answers (`docker info`), and the cluster without Docker needs root"
         )
     return "local"
+
+
+def one_at_a_time() -> AbstractContextManager[None]:
+    """Held by whoever brings a cluster up or down: there is one per machine, whatever the checkout."""
+    place = STATE.parent if os.geteuid() == 0 else cache_folder()
+    return locked(place / "symfed-cluster.lock", "another `make up` or `make down`")
 
 
 def docker_answers() -> bool:

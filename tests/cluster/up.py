@@ -7,11 +7,10 @@ import argparse
 import subprocess
 import sys
 
-from tests.cluster import deploy, gobuild, images, kind, local
+from tests.cluster import deploy, gobuild, images, kind, local, machine
 from tests.cluster.console import ClusterError, say, step
 from tests.cluster.images import PARTS, Image
 from tests.cluster.layout import NODE_ADDRESS
-from tests.cluster.machine import cluster_kind
 
 
 def main() -> int:
@@ -22,7 +21,7 @@ def main() -> int:
     )
     arguments = parser.parse_args()
     try:
-        with gobuild.locked(gobuild.cache_folder() / "cluster.lock", "another `make up` or `make down`"):
+        with machine.one_at_a_time():
             up(with_chart=not arguments.without_chart)
     except (ClusterError, gobuild.ProgramMissingError, subprocess.CalledProcessError) as error:
         print(f"make up: {error}", file=sys.stderr)
@@ -35,7 +34,7 @@ def up(with_chart: bool) -> None:
 
     Raises ClusterError that says what does not come, and what was seen.
     """
-    here = cluster_kind()
+    here = machine.cluster_kind()
     if here == "kind":
         gobuild.build(["kubectl", "helm"])
         kind.up()
