@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import linalg
-from scipy.stats import f as f_distribution
-from scipy.stats import t as t_distribution
+from scipy.special import fdtrc, stdtr, stdtrit
 
 from symfed_node.models.errors import CollinearError, ConstantFeatureError, ModelError, TooFewRowsError
 from symfed_node.statistics.doubledouble import FloatArray
@@ -110,7 +109,7 @@ def fit_linear(stats: Statistics, inputs: Sequence[int], target: int) -> LinearM
         adjusted_r_squared=1.0 - (1.0 - r_squared) * (n - 1) / degrees,
         residual_variance=residual_variance,
         f_statistic=f_statistic,
-        f_p_value=float(f_distribution.sf(f_statistic, p, degrees)),
+        f_p_value=float(fdtrc(p, degrees, f_statistic)),
         target_mean=float(mean[p]),
         condition_number=condition,
         statistics_digest=digest(stats),
@@ -167,7 +166,7 @@ def _invert(correlation: FloatArray, names: Sequence[str]) -> tuple[FloatArray, 
 def _table(
     names: Sequence[str], values: FloatArray, errors: FloatArray, degrees: int
 ) -> tuple[Coefficient, ...]:
-    half = float(t_distribution.ppf(0.975, degrees)) * errors
+    half = float(stdtrit(degrees, 0.975)) * errors
     t = [_ratio(float(value), float(error)) for value, error in zip(values, errors, strict=True)]
     return tuple(
         Coefficient(
@@ -175,7 +174,7 @@ def _table(
             coefficient=float(values[i]),
             std_error=float(errors[i]),
             t=t[i],
-            p_value=float(2.0 * t_distribution.sf(abs(t[i]), degrees)),
+            p_value=float(2.0 * stdtr(degrees, -abs(t[i]))),
             ci_low=float(values[i] - half[i]),
             ci_high=float(values[i] + half[i]),
         )
