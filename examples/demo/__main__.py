@@ -9,12 +9,15 @@ from contextlib import contextmanager
 from examples.demo import data, flow
 from examples.demo.proof import TOLERANCE, Proof, prove
 from examples.demo.surroundings import read_surroundings
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from tests.cluster.gobuild import program
 
 from symfed_wire.client import Client
 from symfed_wire.errors import SymfedError
+
+CUSTOMER_NAMESPACES = ("customer-1", "customer-2")  # of the two customers that `make up` makes
 
 console = Console(highlight=False)
 
@@ -27,13 +30,13 @@ def main() -> int:
         _remove_earlier(surroundings)
         outcome = flow.run(surroundings, _step)
     except (SymfedError, flow.ExchangeError) as error:
-        console.print(f"[red]failed:[/red] {error}", soft_wrap=True)
+        console.print(f"failed: {error}", style="red", markup=False, soft_wrap=True)
         _explain()
         return 1
     _kubectl("get", "federations,federationpeers,pods", "--all-namespaces")
     reference = data.pooled_reference()
     proof = prove(outcome.federated, reference)
-    console.print(_coefficients(outcome, reference))
+    console.print(_comparison(outcome, reference))
     _print_verdict(proof, time.monotonic() - started)
     if not proof.holds:
         _explain()
@@ -62,51 +65,57 @@ def _remove_earlier(surroundings: flow.Surroundings) -> None:
                     flow.remove(client, project)
 
 
-def _coefficients(outcome: flow.Outcome, reference: tuple[data.Coefficient, ...]) -> Table:
-    table = Table(title=f"{data.TARGET} ~ {' + '.join(data.INPUTS)}")
+def _comparison(outcome: flow.Outcome, reference: tuple[data.Coefficient, ...]) -> Table:
+    """Coefficient × peer: the federated models, their standard errors, and each peer's own model."""
+    table = Table(title=f"{data.TARGET} ~ {' + '.join(data.INPUTS)}", box=box.SIMPLE_HEAD)
     table.add_column("coefficient")
     for peer in outcome.federated:
-        table.add_column(f"{peer}\nfederated", justify="right")
-        table.add_column(f"{peer}\nown rows only", justify="right", style="dim")
-    table.add_column("pooled rows\nstatsmodels", justify="right")
-    for index, expected in enumerate(reference):
-        cells = [
-            f"{model.coefficients[index].coefficient:.12f}"
-            if is_federated
-            else f"{model.coefficients[index].coefficient:.4f}"
-            for peer in outcome.federated
-            for model, is_federated in ((outcome.federated[peer], True), (outcome.local[peer], False))
-        ]
-        table.add_row(expected.name, *cells, f"{expected.value:.12f}")
+        table.add_column(peer, justify="right")
+    table.add_column("pooled (statsmodels)", justify="right")
+    federated, local = outcome.federated.values(), outcome.local.values()
+    table.add_row("[bold]federated model[/bold]")
+    for i, expected in enumerate(reference):
+        cells = [f"{model.coefficients[i].coefficient:.11f}" for model in federated]
+        table.add_row(f"  {expected.name}", *cells, f"{expected.value:.11f}")
+    table.add_row("[bold]its standard errors[/bold]")
+    for i, expected in enumerate(reference):
+        cells = [f"{model.coefficients[i].std_error:.11f}" for model in federated]
+        table.add_row(f"  {expected.name}", *cells, f"{expected.standard_error:.11f}")
+    table.add_row("[bold]from own rows only[/bold]")
+    for i, expected in enumerate(reference):
+        cells = [f"{model.coefficients[i].coefficient:.4f}" for model in local]
+        table.add_row(f"  {expected.name}", *cells, style="dim")
     return table
 
 
 def _print_verdict(proof: Proof, seconds: float) -> None:
-    equal = "equal as bytes" if proof.are_bytes_equal else "[red]NOT equal as bytes[/red]"
+    equal = "[green]equal as bytes[/green]" if proof.are_bytes_equal else "[red]NOT equal as bytes[/red]"
+    console.print(f"All peers' coefficients and standard errors are {equal}.")
     console.print(
-        f"Coefficients and standard errors of all peers: {equal}; largest relative difference from the "
-        f"pooled rows {proof.largest_difference:.1e} (at most {TOLERANCE:.0e}). {seconds:.0f} s."
+        f"Largest relative difference from the pooled model: {proof.largest_difference:.1e}, "
+        f"at most {TOLERANCE:.0e} is allowed."
+    )
+    console.print(
+        f"{'[green]The line holds' if proof.holds else '[red]It does not hold'}[/]; {seconds:.0f} s."
     )
 
 
 def _explain() -> None:
-    """The conditions and log lines that tell why."""
-    _kubectl("get", "federations,federationpeers,pods", "--all-namespaces", "--output=wide")
+    """The conditions and the log lines that tell why."""
     for kind in ("federations", "federationpeers"):
-        _kubectl(
-            "get",
-            kind,
-            "--all-namespaces",
-            "--output=jsonpath={range .items[*]}{.metadata.name}{': '}"
-            "{range .status.conditions[*]}{.type}={.status} {.reason} {.message}{'; '}{end}{'\\n'}{end}",
-        )
-    for label in ("app.kubernetes.io/part-of=symfed", "app.kubernetes.io/managed-by=symfed-operator"):
-        _kubectl(
-            "logs", "--all-containers", "--prefix", "--tail=25", f"--selector={label}", "-n", "symfed-system"
-        )
+        console.rule(f"conditions of {kind}", align="left")
+        each = "{range .status.conditions[*]}{.type}={.status} {.reason} {.message}{'; '}{end}"
+        line = "{.metadata.namespace}/{.metadata.name}: " + each + "{'\\n'}"
+        _kubectl("get", kind, "--all-namespaces", f"--output=jsonpath={{range .items[*]}}{line}{{end}}")
+    selectors = {"symfed-system": "app.kubernetes.io/name in (symfed-operator, symfed-gateway)"}
+    selectors |= dict.fromkeys(CUSTOMER_NAMESPACES, "app.kubernetes.io/managed-by=symfed-operator")
+    for namespace, selector in selectors.items():
+        console.rule(f"the last log lines of {namespace}", align="left")
+        _kubectl("logs", "--prefix", "--tail=15", f"--selector={selector}", f"--namespace={namespace}")
 
 
 def _kubectl(*arguments: str) -> None:
+    sys.stdout.flush()
     subprocess.run([program("kubectl"), *arguments], check=False)
 
 
