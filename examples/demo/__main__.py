@@ -24,11 +24,14 @@ console = Console(highlight=False)
 
 def main() -> int:
     """Exit code 0 only if every peer has the pooled model, as the same bytes."""
-    surroundings = read_surroundings()
     started = time.monotonic()
     try:
+        surroundings = read_surroundings()
         _remove_earlier(surroundings)
         outcome = flow.run(surroundings, _step)
+    except FileNotFoundError as error:
+        console.print(f"failed: {error}", style="red", markup=False)
+        return 1
     except (SymfedError, flow.ExchangeError) as error:
         console.print(f"failed: {error}", style="red", markup=False, soft_wrap=True)
         _explain()

@@ -10,7 +10,12 @@ ENVIRONMENT = Path(".symfed/env")
 
 
 def read_surroundings() -> Surroundings:
-    """Read .symfed/env; its variables become this process's too, as KUBECONFIG is for kubectl."""
+    """Read .symfed/env; its variables become this process's too, as KUBECONFIG is for kubectl.
+
+    Raises FileNotFoundError when there is no cluster of `make up`.
+    """
+    if not ENVIRONMENT.exists():
+        raise FileNotFoundError(f"no {ENVIRONMENT}: bring a cluster up by `make up`, then try again")
     for line in shlex.split(ENVIRONMENT.read_text(), comments=True):
         name, assigns, value = line.partition("=")
         if assigns:
