@@ -21,13 +21,8 @@ from symfed_wire.errors import MalformedError, UnsealError
 from symfed_wire.federation_map import TOKEN
 from symfed_wire.join import CreatePolicies, JoinAnswer, JoinRequest, open_join, seal_join
 from symfed_wire.kube import CONFIG_MAPS, PEERS, ConflictError, ForbiddenError, JsonObject, Kube
-from symfed_wire.resources import (
-    GRANT_FILE,
-    FederationPeer,
-    grant_secret,
-    invitation_claim,
-    remote_name,
-)
+from symfed_wire.names import GRANT_FILE, grant_secret, invitation_claim, remote_name
+from symfed_wire.resources import FederationPeer
 
 _logger = logging.getLogger(__name__)
 _CLAIM_TRIES = 5

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from symfed_api.objects import read_secret_text
 from symfed_wire.kube import NAMESPACES, JsonObject, Kube, KubeError, WatchEvent
-from symfed_wire.resources import CUSTOMER_KEY, CUSTOMER_LABEL, customer_secret
+from symfed_wire.names import CUSTOMER_KEY, CUSTOMER_LABEL, customer_secret
 
 _logger = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from symfed_api.leaving import LeaveRefusedError, leave
 from symfed_api.manifests import MANAGER
 from symfed_api.objects import get_project
 from symfed_wire.kube import PEERS, JsonObject
-from symfed_wire.resources import SYNC_REQUESTED
+from symfed_wire.names import SYNC_REQUESTED
 
 _logger = logging.getLogger(__name__)
 router = APIRouter(prefix="/symetry/rest/{cid}/fedml")

@@ -17,15 +17,9 @@ from symfed_api.objects import find_federation, get_project, poll, read_secret_t
 from symfed_wire.federation_map import InviteMap, parse_invite_map
 from symfed_wire.invitation import seal_invitation, seal_invitation_v2
 from symfed_wire.kube import CONFIG_MAPS, Kube
-from symfed_wire.resources import (
-    DOCUMENT_KEY,
-    FEDERATION_KEY,
-    Federation,
-    federation_secret,
-    find_condition,
-    invitation_claim,
-    parse_quantity,
-)
+from symfed_wire.names import DOCUMENT_KEY, FEDERATION_KEY, federation_secret, invitation_claim
+from symfed_wire.quantities import parse_quantity
+from symfed_wire.resources import Federation, find_condition
 
 
 @dataclass(frozen=True)

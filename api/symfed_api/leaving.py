@@ -10,7 +10,8 @@ from symfed_api.objects import find_federation, find_peer, find_project
 from symfed_wire.documents import LEAVE_CONTEXT, Leave, SignatureError, Signed, parse_signed, verify_document
 from symfed_wire.errors import MalformedError
 from symfed_wire.kube import PEERS
-from symfed_wire.resources import FederationPeer, remote_name
+from symfed_wire.names import remote_name
+from symfed_wire.resources import FederationPeer
 
 # A leave that is older than the membership was meant for an earlier one; clocks may differ by this much.
 CLOCK_TOLERANCE = timedelta(minutes=5)

@@ -11,6 +11,7 @@ from pydantic import JsonValue
 from symfed_wire.federation_map import AwsSide, CreateMap, JoinMap, LocalPeer
 from symfed_wire.join import JoinRequest
 from symfed_wire.kube import CONFIG_MAPS, SECRETS, JsonObject, Resource
+from symfed_wire.names import credentials_secret, invitation_secret, object_name, remote_name
 from symfed_wire.resources import (
     Aws,
     Compute,
@@ -29,10 +30,6 @@ from symfed_wire.resources import (
     Remote,
     RemoteAws,
     Storage,
-    credentials_secret,
-    invitation_secret,
-    object_name,
-    remote_name,
 )
 
 MANAGER: Final = "symfed-gateway"

@@ -9,7 +9,7 @@ from symfed_api.errors import NodeBrokeOffError
 from symfed_api.objects import read_secret_text
 from symfed_wire.errors import SymfedError
 from symfed_wire.kube import Kube
-from symfed_wire.resources import TOKEN_KEY, token_secret
+from symfed_wire.names import TOKEN_KEY, token_secret
 
 _FIRST_PAUSE_SECONDS = 0.2
 _LONGEST_PAUSE_SECONDS = 1.0

@@ -8,7 +8,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from symfed_node.errors import ConfigurationError
 from symfed_wire.documents import describe_faults
-from symfed_wire.node_config import NODE_CONFIG_KEY, TOKEN_KEY, NodeConfig
+from symfed_wire.names import NODE_FILE, TOKEN_KEY
+from symfed_wire.node_config import NodeConfig
 
 
 class NodeSettings(BaseSettings):
@@ -16,7 +17,7 @@ class NodeSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="SYMFED_", frozen=True)
 
-    node_config: Path = Path("/etc/symfed/node") / NODE_CONFIG_KEY
+    node_config: Path = Path("/etc/symfed/node") / NODE_FILE
     node_token: Path = Path("/etc/symfed/token") / TOKEN_KEY
     data: Path = Path("/var/lib/symfed")
     listen: str = "0.0.0.0:8080"

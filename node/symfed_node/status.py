@@ -13,14 +13,9 @@ from pydantic import ValidationError
 from symfed_node.exchange.condition import Exchanging
 from symfed_wire.documents import describe_faults
 from symfed_wire.kube import PEERS, ConflictError, JsonObject, Kube, KubeError, WatchEvent
+from symfed_wire.names import SYNC_REQUESTED
 from symfed_wire.node_config import NodeConfig
-from symfed_wire.resources import (
-    SYNC_REQUESTED,
-    Condition,
-    FederationPeer,
-    find_condition,
-    set_condition,
-)
+from symfed_wire.resources import Condition, FederationPeer, find_condition, set_condition
 
 log = logging.getLogger(__name__)
 

@@ -21,16 +21,8 @@ from symfed_wire.kube import (
     ROLES,
     JsonObject,
 )
-from symfed_wire.resources import (
-    CUSTOMER_LABEL,
-    Federation,
-    FederationPeer,
-    ObjectMeta,
-    customer_secret,
-    federation_secret,
-    grant_secret,
-    token_secret,
-)
+from symfed_wire.names import CUSTOMER_LABEL, customer_secret, federation_secret, grant_secret, token_secret
+from symfed_wire.resources import Federation, FederationPeer, ObjectMeta
 
 ROLE = "symfed-gateway"
 INVITATION_LABEL = "symfed.dev/invitation"

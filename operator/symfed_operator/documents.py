@@ -18,7 +18,8 @@ from symfed_wire.documents import (
     verify_document,
 )
 from symfed_wire.join import JoinAnswer
-from symfed_wire.resources import Federation, FederationSpec, Nats, parse_quantity
+from symfed_wire.quantities import parse_quantity
+from symfed_wire.resources import Federation, FederationSpec, Nats
 from symfed_wire.sealing import seal_to
 
 _GENERATION = 1

@@ -16,7 +16,8 @@ from symfed_operator.cluster import LABEL_COMPONENT, LABEL_INSTANCE, LABEL_MANAG
 from symfed_operator.manifests import COMPONENT_NODE
 from symfed_operator.queue import Key, customer_key, federation_key, peer_key
 from symfed_wire.kube import KubeConfig
-from symfed_wire.resources import GROUP, VERSION, FederationPeer, ObjectMeta
+from symfed_wire.names import GROUP, VERSION
+from symfed_wire.resources import FederationPeer, ObjectMeta
 
 _OURS: Final = {LABEL_MANAGED_BY: MANAGER, LABEL_COMPONENT: COMPONENT_NODE}
 

@@ -42,16 +42,9 @@ from symfed_operator.records import (
 from symfed_wire.documents import Signed
 from symfed_wire.join import JoinAnswer
 from symfed_wire.kube import FEDERATIONS, SECRETS
-from symfed_wire.resources import (
-    DOCUMENT_KEY,
-    FEDERATION_KEY,
-    GRANT_FILE,
-    Condition,
-    Federation,
-    Nats,
-    grant_secret,
-    parse_quantity,
-)
+from symfed_wire.names import DOCUMENT_KEY, FEDERATION_KEY, GRANT_FILE, grant_secret
+from symfed_wire.quantities import parse_quantity
+from symfed_wire.resources import Condition, Federation, Nats
 
 _log = logging.getLogger(__name__)
 

@@ -14,17 +14,9 @@ from symfed_operator.cluster import (
     secret_data,
 )
 from symfed_wire.kube import JsonObject
+from symfed_wire.names import NODE_FILE, TOKEN_KEY, federation_secret, grant_secret, node_secret, token_secret
 from symfed_wire.node_config import NodeConfig
-from symfed_wire.resources import (
-    NODE_FILE,
-    TOKEN_KEY,
-    Federation,
-    FederationPeer,
-    federation_secret,
-    grant_secret,
-    node_secret,
-    token_secret,
-)
+from symfed_wire.resources import Federation, FederationPeer
 
 NODE_PORT = 8080
 NODE_USER = 10001

@@ -52,8 +52,9 @@ from symfed_wire.kube import (
     STATEFUL_SETS,
     VOLUME_CLAIMS,
 )
+from symfed_wire.names import CUSTOMER_LABEL
 from symfed_wire.node_config import NodeConfig
-from symfed_wire.resources import CUSTOMER_LABEL, Condition, FederationPeer, PeerStatus
+from symfed_wire.resources import Condition, FederationPeer, PeerStatus
 
 _TOKEN_BYTES = 32
 

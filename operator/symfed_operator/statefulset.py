@@ -17,8 +17,9 @@ from symfed_operator.manifests import (
 )
 from symfed_wire.documents import Signed
 from symfed_wire.kube import JsonObject
+from symfed_wire.names import NODE_FILE, TOKEN_KEY, node_secret, token_secret
 from symfed_wire.node_config import NodeConfig
-from symfed_wire.resources import NODE_FILE, TOKEN_KEY, FederationPeer, node_secret, token_secret
+from symfed_wire.resources import FederationPeer
 
 DIGEST_ANNOTATION = "symfed.dev/config-digest"
 _CONFIG_FOLDER = "/etc/symfed/node"

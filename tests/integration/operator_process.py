@@ -26,7 +26,8 @@ from symfed_wire.kube import (
     Kube,
     Resource,
 )
-from symfed_wire.resources import Condition, Federation, FederationPeer, find_condition, invitation_claim
+from symfed_wire.names import invitation_claim
+from symfed_wire.resources import Condition, Federation, FederationPeer, find_condition
 from tests.integration.servers import ControlPlane, NatsServer, free_port
 
 PROGRAMS = Path(sys.executable).parent

@@ -9,6 +9,7 @@ import yaml
 from pydantic import JsonValue
 
 from symfed_wire.kube import FEDERATIONS, PEERS, InvalidError, JsonObject, Kube, Resource
+from symfed_wire.names import object_name, remote_name
 from symfed_wire.resources import (
     Federation,
     FederationPeer,
@@ -16,8 +17,6 @@ from symfed_wire.resources import (
     FederationSpec,
     ObjectMeta,
     ObjectRef,
-    object_name,
-    remote_name,
 )
 from tests.integration.servers import CRDS, ControlPlane
 

@@ -10,8 +10,9 @@ import pytest
 from symfed_node.exchange.condition import PAUSED, Exchanging
 from symfed_node.status import MANAGER, OwnPeer
 from symfed_wire.kube import PEERS, JsonObject, Kube, Resource
+from symfed_wire.names import SYNC_REQUESTED
 from symfed_wire.node_config import NodeConfig, PeerSecrets
-from symfed_wire.resources import SYNC_REQUESTED, Condition, FederationPeer, find_condition
+from symfed_wire.resources import Condition, FederationPeer, find_condition
 
 SECONDS = 20.0
 CURRENT = Exchanging(True, "Current", "")

@@ -26,8 +26,8 @@ from symfed_wire.kube import (
     JsonObject,
     Kube,
 )
+from symfed_wire.names import invitation_claim
 from symfed_wire.node_config import NodeConfig
-from symfed_wire.resources import invitation_claim
 from tests.integration.operator_process import (
     PROGRAMS,
     Customer,

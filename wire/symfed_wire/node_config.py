@@ -5,9 +5,6 @@ from typing import Literal
 from symfed_wire.documents import PeerUuid, Signed, WireModel
 from symfed_wire.join import NatsGrant
 
-NODE_CONFIG_KEY = "node.json"
-TOKEN_KEY = "token"  # noqa: S105 - the name of a Secret's key
-
 
 class PeerSecrets(WireModel):
     """A peer's own private keys: raw 32-byte seeds in base64, NATS seeds as nkey text."""

@@ -1,4 +1,4 @@
-"""The two custom resources as typed objects, and the names that the parts share.
+"""The two custom resources as typed objects.
 
 The CustomResourceDefinitions in `crds/` are the single source; these are their mirrors, field by field
 (a test compares both ways). The defaults that the schema cannot hold live only here: the API server fills
@@ -7,131 +7,14 @@ defaults in before it checks the rules, and a remote peer must have none of a ho
 Read an object with `FederationPeer.model_validate(answer)`, write one with `peer.manifest()`.
 """
 
-import hashlib
-import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from decimal import ROUND_CEILING, Decimal
-from typing import Final, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 from pydantic.alias_generators import to_camel
 
-GROUP: Final = "symfed.dev"
-VERSION: Final = "v1alpha1"
-API_VERSION: Final = f"{GROUP}/{VERSION}"
-
-FINALIZER: Final = "symfed.dev/finalizer"
-CUSTOMER_LABEL: Final = "symfed.dev/customer"
-SYNC_REQUESTED: Final = "symfed.dev/sync-requested-at"
-RECONCILE: Final = "symfed.dev/reconcile"  # value `paused`: the operator leaves the object alone
-
-# Keys inside the Secrets that more than one part reads.
-CUSTOMER_KEY: Final = "secretKey"  # symfed-customer: base64 text of 16 bytes
-FEDERATION_KEY: Final = "secretKey"  # <name>-federation: base64 text of the federation key
-DOCUMENT_KEY: Final = "documentKey"  # <name>-federation: base64 text of the Ed25519 public key
-NODE_FILE: Final = "node.json"  # <name>-node: symfed_wire.node_config.NodeConfig
-TOKEN_KEY: Final = "token"  # noqa: S105 - <name>-token: the name of a key, no secret
-GRANT_FILE: Final = "join.json"  # remote-<uuid>-grant: symfed_wire.join.JoinAnswer
-# `spec.invitationSecretRef` names a Secret whose keys are the opened invitation's own (`fed_name`,
-# `fed_req_token`, `nats_hosts`, ...), each with its value as text.
-
-NAME_LENGTH: Final = 45  # a StatefulSet with a longer name gets no pod
-_HASH_LENGTH: Final = 8
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-
-
-# --- names ---------------------------------------------------------------------------------------------
-
-
-def object_name(project: str) -> str:
-    """The object name of a project id or federation name: a DNS label of at most 45 characters.
-
-    A name that is one already stays as it is; any other gets the hash of the original as a suffix, so that
-    two names never meet. The label starts with a letter, since the peer's Service needs that.
-    """
-    label = re.sub(r"[^a-z0-9-]", "-", project.lower()).strip("-")
-    if not label[:1].isalpha():
-        label = f"p-{label}".rstrip("-")
-    is_lossless = label == project and len(label) <= NAME_LENGTH
-    if is_lossless and not _is_remote_name(label):
-        return label
-    kept = label[: NAME_LENGTH - _HASH_LENGTH - 1].rstrip("-")
-    return f"{kept}-{hashlib.sha256(project.encode()).hexdigest()[:_HASH_LENGTH]}"
-
-
-def remote_name(uuid: str) -> str:
-    """The FederationPeer of a member that another operator hosts."""
-    return f"remote-{uuid}"
-
-
-def _is_remote_name(name: str) -> bool:
-    return name.startswith("remote-") and _UUID.fullmatch(name.removeprefix("remote-")) is not None
-
-
-def customer_secret() -> str:
-    """The Secret with a customer's key, in each namespace labelled with `CUSTOMER_LABEL`."""
-    return "symfed-customer"
-
-
-def federation_secret(name: str) -> str:
-    """The Secret with what the gateway puts into a federation's invitations."""
-    return f"{name}-federation"
-
-
-def node_secret(name: str) -> str:
-    """The Secret that is mounted into a peer's node."""
-    return f"{name}-node"
-
-
-def token_secret(name: str) -> str:
-    """The Secret with the bearer token between the gateway and a peer's node."""
-    return f"{name}-token"
-
-
-def grant_secret(uuid: str) -> str:
-    """The Secret with what the join answer of a remote peer carries."""
-    return f"{remote_name(uuid)}-grant"
-
-
-def invitation_secret(name: str, digest: str) -> str:
-    """The Secret with a peer's opened invitation; `digest` is the hexadecimal digest of the request."""
-    return f"{name}-invitation-{digest[:_HASH_LENGTH]}"
-
-
-def credentials_secret(name: str, digest: str) -> str:
-    """The Secret with a caller's NATS or AWS credentials; `digest` as in `invitation_secret`."""
-    return f"{name}-credentials-{digest[:_HASH_LENGTH]}"
-
-
-def invitation_claim(token: str) -> str:
-    """The ConfigMap that records an invitation and who claimed it; the token itself is stored nowhere."""
-    return f"symfed-inv-{hashlib.sha256(token.encode()).hexdigest()[:40]}"
-
-
-# --- quantities ----------------------------------------------------------------------------------------
-
-_SCALES: Final[Mapping[str, Decimal]] = {
-    **{suffix: Decimal(10) ** power for suffix, power in zip("num", (-9, -6, -3), strict=True)},
-    **{suffix: Decimal(1000) ** power for power, suffix in enumerate(("", "k", "M", "G", "T", "P", "E"))},
-    **{f"{suffix}i": Decimal(1024) ** power for power, suffix in enumerate("KMGTPE", start=1)},
-}
-_QUANTITY = re.compile(
-    r"(?P<number>[+-]?(?:\d+\.?\d*|\.\d+))(?:(?P<suffix>[numkMGTPE]|[KMGTPE]i)|[eE](?P<power>[+-]?\d{1,3}))?"
-)
-
-
-def parse_quantity(value: int | str) -> int:
-    """A Kubernetes quantity as a whole number, rounded up (`1Gi` is 1073741824); ValueError if it is none."""
-    match = _QUANTITY.fullmatch(str(value))
-    if match is None:
-        raise ValueError(f"{value!r} is not a quantity; write a number such as 1073741824 or 1Gi")
-    power = match["power"]
-    scale = Decimal(10) ** int(power) if power else _SCALES[match["suffix"] or ""]
-    return int((Decimal(match["number"]) * scale).to_integral_value(ROUND_CEILING))
-
-
-# --- what both kinds are made of -----------------------------------------------------------------------
+from symfed_wire.names import API_VERSION
 
 
 class _Model(BaseModel):

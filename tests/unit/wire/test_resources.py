@@ -13,22 +13,18 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from symfed_wire.resources import (
-    Condition,
-    Federation,
-    FederationPeer,
+from symfed_wire.names import (
     federation_secret,
-    find_condition,
     grant_secret,
     invitation_claim,
     invitation_secret,
     node_secret,
     object_name,
-    parse_quantity,
     remote_name,
-    set_condition,
     token_secret,
 )
+from symfed_wire.quantities import parse_quantity
+from symfed_wire.resources import Condition, Federation, FederationPeer, find_condition, set_condition
 
 CRDS = Path(__file__).parents[3] / "crds"
 UUID = "6f1c1e8a-9d0e-4c6c-8a54-0f3f6f0d2b11"
