@@ -3,6 +3,7 @@
 `up` makes whatever is missing and may be interrupted at any point; `down` removes all of it.
 """
 
+import os
 import shutil
 import signal
 import ssl
@@ -181,20 +182,18 @@ def in_a_pod(pid: int) -> bool:
 def members(folder: Path) -> set[int]:
     """The processes in a control group and those below it."""
     found = set[int]()
-    for path in folder.rglob("cgroup.procs"):
+    for group, _, _ in os.walk(folder):  # unlike rglob it bears that groups go away meanwhile
         try:
-            found.update(map(int, path.read_text().split()))
-        except OSError:  # the group went away meanwhile, and its processes with it
+            found.update(map(int, (Path(group) / "cgroup.procs").read_text().split()))
+        except OSError:  # it went away, and its processes with it
             continue
     return found
 
 
 def remove_cgroup(folder: Path) -> None:
     """Removes a control group and those below it."""
-    for below in sorted(folder.rglob("*/"), reverse=True):
-        below.rmdir()
-    if folder.exists():
-        folder.rmdir()
+    for group, _, _ in os.walk(folder, topdown=False):
+        Path(group).rmdir()
 
 
 def unmount() -> None:
