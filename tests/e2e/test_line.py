@@ -65,7 +65,7 @@ def test_a_node_runs_without_rights_it_does_not_need(demo: str) -> None:
 def test_a_node_may_read_only_its_own_peer(demo: str) -> None:
     (south,) = [p for p in _items("federationpeers") if p["spec"].get("project") == "south"]
     namespace = south["metadata"]["namespace"]
-    account = f"system:serviceaccount:{namespace}:south"
+    account = f"system:serviceaccount:{namespace}:south-node"
 
     def may(*words: str) -> bool:
         answer = _kubectl("auth", "can-i", *words, f"--as={account}", f"--namespace={namespace}", check=False)
