@@ -45,6 +45,8 @@ def stateful_set(peer: FederationPeer, config: NodeConfig, settings: NodeSetting
         "spec": {
             "replicas": 1,
             "serviceName": peer.metadata.name,
+            # With OrderedReady a pod that never became ready would keep its faulty template for ever.
+            "podManagementPolicy": "Parallel",
             "selector": {"matchLabels": selector(peer)},
             "template": {
                 "metadata": _pod_metadata(peer, config),
