@@ -168,6 +168,30 @@ def test_addresses_inside_and_outside() -> None:
     assert port["nodePort"] == 30422
 
 
+def test_pods_are_reached_at_the_ports_that_they_serve_and_no_other(objects: list[Object]) -> None:
+    """NATS' monitoring names all customers' accounts and addresses. The kubelet's probes always pass."""
+    open_ports = {}
+    for policy in of_kind(objects, "NetworkPolicy"):
+        [pod] = [
+            document["metadata"]["name"]
+            for document, _ in pod_specs(objects)
+            if policy["spec"]["podSelector"]["matchLabels"].items()
+            <= document["spec"]["template"]["metadata"]["labels"].items()
+        ]
+        assert policy["spec"]["policyTypes"] == ["Ingress"]
+        rules = policy["spec"]["ingress"]
+        assert all(set(rule) == {"ports"} for rule in rules)
+        open_ports[pod] = [port["port"] for rule in rules for port in rule["ports"]]
+    assert open_ports == {"symfed-nats": [4222], "symfed-gateway": [8080], "symfed-operator": []}
+
+
+def test_no_service_offers_the_monitoring(objects: list[Object]) -> None:
+    offered = {
+        port["targetPort"] for service in of_kind(objects, "Service") for port in service["spec"]["ports"]
+    }
+    assert offered == {"nats", "http"}
+
+
 def test_without_the_embedded_nats_nothing_of_it_is_left() -> None:
     objects = render("nats.enabled=false")
     assert [
