@@ -1,6 +1,13 @@
 """What can go wrong in a reconcile, each with the reason that its condition gets."""
 
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
 from symfed_wire.errors import SymfedError
+from symfed_wire.kube import ConflictError
+
+_log = logging.getLogger(__name__)
 
 
 class OperatorError(SymfedError):
@@ -53,3 +60,19 @@ class AdminUnreachableError(OperatorError):
     """The admin's gateway does not answer, or not as a gateway."""
 
     reason = "AdminUnreachable"
+
+
+@contextmanager
+def noting(faults: list[SymfedError], what: str) -> Iterator[None]:
+    """One member's error does not stop the others; it is raised when they are done (`raise_first`)."""
+    try:
+        yield
+    except SymfedError as error:
+        _log.warning("%s: %s: %s", what, error.reason, error)
+        faults.append(error)
+
+
+def raise_first(faults: Sequence[SymfedError]) -> None:
+    """Raise the first error, if there is one; a conflict only where there is nothing else to say."""
+    for fault in sorted(faults, key=lambda fault: isinstance(fault, ConflictError)):
+        raise fault

@@ -3,6 +3,7 @@
 import base64
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from symfed_operator.backends.base import BackendError, ManagedFederation
 from symfed_operator.backends.nats import keys
@@ -10,18 +11,19 @@ from symfed_operator.cluster import (
     add_finalizer,
     apply_child,
     apply_status,
-    delete_child,
     is_paused,
     remove_finalizer,
 )
 from symfed_operator.conditions import failed, false, is_same_status, true
 from symfed_operator.context import Context
+from symfed_operator.customer import NamespaceObject
 from symfed_operator.documents import (
     is_still_good,
     next_document,
     read_document,
     sign_federation_document,
 )
+from symfed_operator.errors import noting, raise_first
 from symfed_operator.federation_status import (
     Outside,
     name_taken,
@@ -31,7 +33,7 @@ from symfed_operator.federation_status import (
     unsupported_conditions,
 )
 from symfed_operator.manifests import federation_secret_manifest, grant_secret_manifest
-from symfed_operator.members import LeavingMember, ListedMember, live_members, membership
+from symfed_operator.members import ListedMember, live_members, membership
 from symfed_operator.queue import Key, peer_key
 from symfed_operator.records import (
     FederationRecord,
@@ -39,14 +41,30 @@ from symfed_operator.records import (
     federation_record_name,
     new_federation_record,
 )
+from symfed_operator.removal import announce, remove_members
 from symfed_wire.documents import Signed
+from symfed_wire.errors import SymfedError
 from symfed_wire.join import JoinAnswer
-from symfed_wire.kube import FEDERATIONS, SECRETS
-from symfed_wire.names import DOCUMENT_KEY, FEDERATION_KEY, GRANT_FILE, grant_secret
+from symfed_wire.kube import FEDERATIONS, NAMESPACES, SECRETS
+from symfed_wire.names import DOCUMENT_KEY, FEDERATION_KEY, GRANT_FILE
 from symfed_wire.quantities import parse_quantity
 from symfed_wire.resources import Condition, Federation, Nats
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Settled:
+    """A federation once its document says who belongs and those who leave are out.
+
+    `faults` are the errors of removals.
+    """
+
+    record: FederationRecord
+    wanted: ManagedFederation
+    document: Signed
+    active: tuple[ListedMember, ...]
+    faults: tuple[SymfedError, ...]
 
 
 async def reconcile(context: Context, key: Key) -> float | None:
@@ -63,6 +81,9 @@ async def reconcile(context: Context, key: Key) -> float | None:
     if obstacles:
         await _write_status(context, federation, obstacles)
         return context.settings.drift_seconds
+    if await _is_ending(context, key.namespace):
+        await _settle_leaving(context, federation)
+        return context.settings.drift_seconds
     await add_finalizer(context.kube, FEDERATIONS, federation.metadata)
     try:
         outside = await _settle(context, federation)
@@ -76,56 +97,57 @@ async def reconcile(context: Context, key: Key) -> float | None:
 
 async def _settle(context: Context, federation: Federation) -> Outside:
     """Make outside what the live list of members says, and tell everybody."""
-    uid = federation.metadata.uid
     stored = await context.records.ensure(
-        federation_record_name(uid),
+        federation_record_name(federation.metadata.uid),
         FederationRecord,
         lambda: new_federation_record(keys.new_federation_seeds()),
     )
-    await _apply_federation_secret(context, federation, stored.record)
-    async with context.member_locks[
-        Key("federation", federation.metadata.namespace, federation.metadata.name)
-    ]:
-        members = await membership(context, federation)
+    # First of all: what leaves makes room for what comes, and waits for nothing that may fail.
+    settled = await _settle_members(context, federation, stored, admits=True)
+    await _apply_federation_secret(context, federation, settled.record)
+    grants = await context.backend.apply(settled.wanted)
+    await context.backend.publish_document(settled.wanted, settled.document)
+    faults = [*settled.faults]
+    for member in settled.active:
+        answer = JoinAnswer(
+            federation=federation.metadata.uid,
+            document_key=settled.record.document_key,
+            document=settled.document,
+            nats=grants[member.identity.uuid],
+        )
+        with noting(faults, f"federation {federation.metadata.uid}: granting {member.peer.metadata.name}"):
+            await _store_answer(context, member, answer)
+    raise_first(faults)
+    return Outside(keys.public_key(settled.record.seeds.account), len(settled.active))
+
+
+async def _settle_leaving(context: Context, federation: Federation) -> None:
+    """What a federation that takes in nobody any more owes to those who leave.
+
+    Nothing is made in its namespace, which may be terminating.
+    """
+    stored = await context.records.find(federation_record_name(federation.metadata.uid), FederationRecord)
+    if stored is not None:
+        settled = await _settle_members(context, federation, stored, admits=False)
+        raise_first(settled.faults)
+
+
+async def _settle_members(
+    context: Context, federation: Federation, stored: Stored[FederationRecord], *, admits: bool
+) -> _Settled:
+    """Say who belongs, then remove those who leave. Writes in the operator's own namespace only."""
+    meta = federation.metadata
+    async with context.member_locks[Key("federation", meta.namespace, meta.name)]:
+        members = await membership(context, federation, admits=admits)
     wanted = managed_federation(federation, stored.record, members.active)
     stored = await _store_document(context, federation, stored, members.active)
     document = stored.record.document
     if document is None:
         raise TypeError("a document is stored before anything is published")
-    if members.leaving:
-        await _announce(context, wanted, document)
-    grants = await context.backend.apply(wanted)
-    await context.backend.publish_document(wanted, document)
-    for member in members.active:
-        answer = JoinAnswer(
-            federation=uid,
-            document_key=stored.record.document_key,
-            document=document,
-            nats=grants[member.identity.uuid],
-        )
-        await _store_answer(context, member, answer)
-    for leaving in members.leaving:
-        await _remove(context, wanted, leaving)
-    return Outside(keys.public_key(stored.record.seeds.account), len(members.active))
-
-
-async def _remove(context: Context, wanted: ManagedFederation, leaving: LeavingMember) -> None:
-    """Free what a member had. Its record goes last: while it is there, so may be the account."""
-    await context.backend.remove_member(wanted, leaving.stored.record.seeds)
-    meta = leaving.peer.metadata
-    if leaving.peer.spec.remote is not None:
-        await delete_child(context.kube, SECRETS, meta.namespace, grant_secret(leaving.peer.spec.remote.uuid))
-    await context.records.delete(leaving.stored.name)
-    context.queue.add(peer_key(meta))
-    _log.info("federation %s: removed member %s/%s", wanted.name, meta.namespace, meta.name)
-
-
-async def _announce(context: Context, wanted: ManagedFederation, document: Signed) -> None:
-    """The others read of a removal before the member is cut; where they cannot, they read of it after."""
-    try:
-        await context.backend.publish_document(wanted, document)
-    except BackendError as error:
-        _log.info("federation %s: the document comes after the removal: %s", wanted.uid, error)
+    if members.leaving or not admits:
+        await announce(context, wanted, document)
+    faults = await remove_members(context, wanted, members.leaving)
+    return _Settled(stored.record, wanted, document, members.active, tuple(faults))
 
 
 async def _store_document(
@@ -197,23 +219,28 @@ def managed_federation(
 
 
 async def _reconcile_deleted(context: Context, federation: Federation) -> float | None:
-    """Settle the outside once the members are gone; until then go on for them."""
+    """Free the outside once the members are gone; until then remove those that leave."""
     meta = federation.metadata
-    stored = await context.records.find(federation_record_name(meta.uid), FederationRecord)
     present = await live_members(context, federation)
     if present:
-        if stored is not None:
-            await _settle(context, federation)
+        await _settle_leaving(context, federation)
         names = ", ".join(peer.metadata.name for peer in present)
         waits = false("BackendReady", "HasMembers", f"deletion waits for the members: {names}")
         await _write_status(context, federation, [*standing_conditions(), waits])
         return context.settings.drift_seconds
+    stored = await context.records.find(federation_record_name(meta.uid), FederationRecord)
     if stored is not None and federation.spec.deletion_policy == "Delete":
         await context.backend.delete(managed_federation(federation, stored.record, ()))
         await context.records.delete(stored.name)
         _log.info("federation %s/%s: accounts and records are deleted", meta.namespace, meta.name)
     await remove_finalizer(context.kube, FEDERATIONS, meta)
     return None
+
+
+async def _is_ending(context: Context, namespace: str) -> bool:
+    """Whether the namespace is terminating: nothing can be created there any more."""
+    found = await context.kube.get(NAMESPACES, None, namespace)
+    return NamespaceObject.model_validate(found).metadata.deletion_timestamp is not None
 
 
 async def _taken(context: Context, federation: Federation) -> list[Condition]:

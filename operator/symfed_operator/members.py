@@ -104,8 +104,8 @@ async def live_members(context: Context, federation: Federation) -> list[Federat
     return await live_peers(context, federation.metadata.namespace, fields)
 
 
-async def membership(context: Context, federation: Federation) -> Membership:
-    """Read everybody, and make the records of those that are new.
+async def membership(context: Context, federation: Federation, *, admits: bool) -> Membership:
+    """Read everybody, and, if the federation admits anybody, make the records of those that are new.
 
     A hosted peer is skipped until it has its identity, a second one with the same uuid altogether.
     """
@@ -114,14 +114,16 @@ async def membership(context: Context, federation: Federation) -> Membership:
     present = await live_members(context, federation)
     for peer in present:
         record_name = member_record_name(peer.metadata.uid)
+        stored = await context.records.find(record_name, MemberRecord)
         if peer.metadata.deletion_timestamp is not None:
-            stored = await context.records.find(record_name, MemberRecord)
             if stored is not None:
                 leaving.append(LeavingMember(peer, stored))
             continue
+        if stored is None and not admits:
+            continue
         identity = await _identity(context, peer)
         if identity is not None and identity.uuid not in active:
-            stored = await context.records.ensure(
+            stored = stored or await context.records.ensure(
                 record_name, MemberRecord, lambda: MemberRecord(seeds=keys.new_member_seeds())
             )
             active[identity.uuid] = ListedMember(peer, identity, stored)

@@ -2,11 +2,13 @@
 
 import asyncio
 import base64
+import os
 import re
 import secrets
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,6 +22,7 @@ from symfed_wire.join import JoinAnswer
 from symfed_wire.kube import (
     CONFIG_MAPS,
     FEDERATIONS,
+    NAMESPACES,
     PEERS,
     SECRETS,
     JsonObject,
@@ -99,6 +102,48 @@ class Installation:
             process.terminate()
         for process in self.processes.values():
             process.wait(20)
+
+
+@contextmanager
+def running_installation(control_plane: ControlPlane, folder: Path) -> Iterator[Installation]:
+    """A namespace with the chart's accounts and rights, NATS with its bootstrap, operator and gateway."""
+    namespace = f"system-{secrets.token_hex(4)}"
+    body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
+    control_plane.apply(dict(body), f"/api/v1/namespaces/{namespace}")
+    for part in ("operator", "gateway"):
+        for item in chart_objects(part, namespace):
+            control_plane.apply(item, path_of(item))
+    environment = {"KUBECONFIG": str(control_plane.kubeconfig), "SYMFED_NATS_DATA": str(folder / "nats")}
+    subprocess.run(
+        [PROGRAMS / "symfed-operator", "bootstrap-nats"],
+        env={**os.environ, **environment, "SYMFED_NAMESPACE": namespace},
+        check=True,
+    )
+    with control_plane.client() as client:
+        for name in ("symfed-nats-operator", "symfed-nats-system", "symfed-nats-config"):
+            secret = client.get(f"/api/v1/namespaces/{namespace}/secrets/{name}").raise_for_status().json()
+            for key, value in secret["data"].items():
+                (folder / f"{name}-{key}").write_bytes(base64.b64decode(value))
+    with NatsServer(folder / "symfed-nats-config-nats.conf", folder / "nats") as nats:
+        url = f"http://127.0.0.1:{free_port()}"
+        running = Installation(control_plane, namespace, folder, nats, url)
+        try:
+            running.start_operator()
+            running.start_gateway()
+            yield running
+        finally:
+            running.stop()
+
+
+async def new_customer(installation: Installation, kube: Kube) -> "Customer":
+    """A customer with a namespace and a key of its own."""
+    name = f"customer-{secrets.token_hex(4)}"
+    labels: JsonObject = {"symfed.dev/customer": name}
+    await kube.create(NAMESPACES, None, {"metadata": {"name": name, "labels": labels}})
+    key = base64.b64encode(secrets.token_bytes(16)).decode()
+    body: JsonObject = {"metadata": {"name": "symfed-customer"}, "stringData": {"secretKey": key}}
+    await kube.create(SECRETS, name, body)
+    return Customer(installation, kube, name)
 
 
 def chart_objects(part: str, namespace: str) -> list[dict[str, object]]:

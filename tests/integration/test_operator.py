@@ -1,12 +1,7 @@
 """The operator as a process, with the chart's own rights, against a real API server, NATS and gateway."""
 
 import asyncio
-import base64
-import os
-import secrets
-import subprocess
 from collections.abc import Iterator
-from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -29,64 +24,30 @@ from symfed_wire.kube import (
 from symfed_wire.names import invitation_claim
 from symfed_wire.node_config import NodeConfig
 from tests.integration.operator_process import (
-    PROGRAMS,
     Customer,
     Installation,
-    chart_objects,
     document_of,
     invite,
     join,
-    path_of,
+    new_customer,
+    running_installation,
 )
-from tests.integration.servers import ControlPlane, NatsServer, free_port
+from tests.integration.servers import ControlPlane, free_port
 
 
 @pytest.fixture(scope="module")
 def installation(
     control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Installation]:
-    """A namespace with the chart's accounts and rights, NATS with its bootstrap, operator and gateway."""
-    folder, namespace = tmp_path_factory.mktemp("operator"), f"system-{secrets.token_hex(4)}"
-    body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
-    control_plane.apply(dict(body), f"/api/v1/namespaces/{namespace}")
-    for part in ("operator", "gateway"):
-        for item in chart_objects(part, namespace):
-            control_plane.apply(item, path_of(item))
-    environment = {"KUBECONFIG": str(control_plane.kubeconfig), "SYMFED_NATS_DATA": str(folder / "nats")}
-    subprocess.run(
-        [PROGRAMS / "symfed-operator", "bootstrap-nats"],
-        env={**os.environ, **environment, "SYMFED_NAMESPACE": namespace},
-        check=True,
-    )
-    with control_plane.client() as client:
-        for name in ("symfed-nats-operator", "symfed-nats-system", "symfed-nats-config"):
-            secret = client.get(f"/api/v1/namespaces/{namespace}/secrets/{name}").raise_for_status().json()
-            for key, value in secret["data"].items():
-                (folder / f"{name}-{key}").write_bytes(base64.b64decode(value))
-    with ExitStack() as stack:
-        nats = stack.enter_context(NatsServer(folder / "symfed-nats-config-nats.conf", folder / "nats"))
-        url = f"http://127.0.0.1:{free_port()}"
-        running = Installation(control_plane, namespace, folder, nats, url)
-        stack.callback(running.stop)
-        running.start_operator()
-        running.start_gateway()
+    """NATS, operator and gateway, for the tests of this file."""
+    with running_installation(control_plane, tmp_path_factory.mktemp("operator")) as running:
         yield running
 
 
 @pytest.fixture
 async def customers(installation: Installation, kube: Kube) -> tuple[Customer, Customer]:
     """Two customers with namespaces of their own."""
-    made = []
-    for _ in range(2):
-        name = f"customer-{secrets.token_hex(4)}"
-        labels: JsonObject = {"symfed.dev/customer": name}
-        await kube.create(NAMESPACES, None, {"metadata": {"name": name, "labels": labels}})
-        key = base64.b64encode(secrets.token_bytes(16)).decode()
-        await kube.create(
-            SECRETS, name, {"metadata": {"name": "symfed-customer"}, "stringData": {"secretKey": key}}
-        )
-        made.append(Customer(installation, kube, name))
-    return made[0], made[1]
+    return await new_customer(installation, kube), await new_customer(installation, kube)
 
 
 async def test_hosted_member_gets_its_node(customers: tuple[Customer, Customer]) -> None:

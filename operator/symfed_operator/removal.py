@@ -1,0 +1,47 @@
+"""The removal of members: the others hear of it, then what each had is freed."""
+
+import logging
+from collections.abc import Sequence
+
+from symfed_operator.backends.base import BackendError, ManagedFederation
+from symfed_operator.cluster import delete_child
+from symfed_operator.context import Context
+from symfed_operator.errors import noting
+from symfed_operator.members import LeavingMember
+from symfed_operator.queue import peer_key
+from symfed_wire.documents import Signed
+from symfed_wire.errors import SymfedError
+from symfed_wire.kube import SECRETS
+from symfed_wire.names import grant_secret
+
+_log = logging.getLogger(__name__)
+
+
+async def announce(context: Context, wanted: ManagedFederation, document: Signed) -> None:
+    """The others read of a removal before the member is cut; where they cannot, they read of it after."""
+    try:
+        await context.backend.publish_document(wanted, document)
+    except BackendError as error:
+        _log.info("federation %s: the document comes after the removal: %s", wanted.uid, error)
+
+
+async def remove_members(
+    context: Context, wanted: ManagedFederation, leaving: Sequence[LeavingMember]
+) -> list[SymfedError]:
+    """Remove each; an error costs its own member alone. Returns the errors."""
+    faults: list[SymfedError] = []
+    for member in leaving:
+        with noting(faults, f"federation {wanted.uid}: removing {peer_key(member.peer.metadata)}"):
+            await _remove(context, wanted, member)
+    return faults
+
+
+async def _remove(context: Context, wanted: ManagedFederation, leaving: LeavingMember) -> None:
+    """Free what a member had. Its record goes last: while it is there, so may be the account."""
+    await context.backend.remove_member(wanted, leaving.stored.record.seeds)
+    meta = leaving.peer.metadata
+    if leaving.peer.spec.remote is not None:
+        await delete_child(context.kube, SECRETS, meta.namespace, grant_secret(leaving.peer.spec.remote.uuid))
+    await context.records.delete(leaving.stored.name)
+    context.queue.add(peer_key(meta))
+    _log.info("federation %s: removed member %s/%s", wanted.name, meta.namespace, meta.name)
