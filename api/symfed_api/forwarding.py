@@ -6,11 +6,13 @@ from fastapi import Request
 from starlette.responses import Response
 
 from symfed_api.caller import Caller
-from symfed_api.errors import NotReadyError
+from symfed_api.errors import BadRequestError, NotReadyError
 from symfed_api.gateway import Gateway
 from symfed_api.nodes import NodeAnswer, NodeCall, NodeUnavailableError
 from symfed_api.objects import find_peer, get_project
 from symfed_wire.resources import FederationPeer, find_condition
+
+REQUEST_ID_LENGTH = 64
 
 
 async def forward_to_project(gateway: Gateway, caller: Caller, project: str, request: Request) -> Response:
@@ -27,7 +29,7 @@ async def forward(gateway: Gateway, caller: Caller, peer: FederationPeer, reques
         query=caller.line.query,
         body=caller.open_plain(await request.body()),
         content_type=request.headers.get("content-type", ""),
-        request_id=request.headers.get("sym-request-id", "")[:64],
+        request_id=_request_id(request),
     )
     namespace, name = peer.metadata.namespace, peer.metadata.name
     try:
@@ -55,6 +57,14 @@ def not_ready_text(peer: FederationPeer, seen: str) -> str:
             seen = f"{condition.reason}: {condition.message}" if condition.message else condition.reason
             break
     return f"Project {peer.spec.project} is not ready: {seen}"
+
+
+def _request_id(request: Request) -> str:
+    """The request's id, whole: two ids that begin alike must stay two, or rows would not be learnt."""
+    request_id = request.headers.get("sym-request-id", "")
+    if len(request_id) > REQUEST_ID_LENGTH:
+        raise BadRequestError(f"sym-request-id is longer than {REQUEST_ID_LENGTH} characters")
+    return request_id
 
 
 def _prefix(caller: Caller) -> str:

@@ -52,13 +52,13 @@ class NodeAnswer:
 class Nodes:
     """Calls the nodes behind their Services, each with its own bearer token."""
 
-    def __init__(self, kube: Kube, url: str) -> None:
+    def __init__(self, kube: Kube, url: str, transport: httpx.AsyncBaseTransport | None = None) -> None:
         self._kube = kube
         self._url = url
         self._tokens: dict[tuple[str, str], str] = {}
         # Nodes are many, and slow calls to some must not hold up the others: no limit on connections.
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=100)
-        self._http = httpx.AsyncClient(timeout=_TIMEOUT, limits=limits, trust_env=False)
+        self._http = httpx.AsyncClient(timeout=_TIMEOUT, limits=limits, transport=transport, trust_env=False)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -101,7 +101,8 @@ class Nodes:
             "Content-Type": call.content_type,
             "sym-request-id": call.request_id,
         }
-        present = {key: value for key, value in headers.items() if value}
+        # Back to the bytes that came in: httpx takes text in ASCII only.
+        present = [(key.encode(), value.encode("latin-1")) for key, value in headers.items() if value]
         url = f"{base}{call.path}" + (f"?{call.query}" if call.query else "")
         try:
             response = await self._http.request(call.verb, url, content=call.body or None, headers=present)

@@ -134,7 +134,12 @@ class Tenant:
         headers |= {"sym-request-id": request_id} if request_id else {}
         url = f"{self.url}{full}" + (f"?{query}" if query else "")
         response = httpx.request(
-            verb, url, content=body or None, headers=headers, timeout=30, trust_env=False
+            verb,
+            url,
+            content=body or None,
+            headers={name: value.encode("latin-1") for name, value in headers.items()},
+            timeout=30,
+            trust_env=False,
         )
         answer = response.json()
         assert set(answer) == {"statusCode", "statusString", "values"}

@@ -388,6 +388,15 @@ def test_data_calls_go_to_the_projects_node(tenant: Tenant, nodes: Nodes) -> Non
     nodes.tokens[tenant.namespace, "p1"] = "t2"
     assert tenant.call("GET", "/projects/p1/info").status_code == 200
 
+    for request_id, wanted in (("r" * 64, 200), ("r" * 65, 400), ("Z\xfcrich", 200)):
+        learnt = tenant.call("POST", "/projects/p1/learn", plain="{}", request_id=request_id)
+        assert learnt.status_code == wanted
+    assert text_of(tenant.call("POST", "/projects/p1/learn", plain="{}", request_id="r" * 65)) == (
+        400,
+        "sym-request-id is longer than 64 characters",
+    )
+    assert nodes.seen[-1]["request_id"] == "Z\xfcrich"
+
     built = tenant.call("POST", "/projects/p1/build", "algo=mlr&modelid=m1", plain="{}")
     assert text_of(built) == (202, "Job Created")
     assert built.headers["Location"] == f"{tenant.url}/symetry/rest/{tenant.id}/jobs/77"
