@@ -4,9 +4,11 @@ import asyncio
 from dataclasses import dataclass
 
 import httpx
+from pydantic import ValidationError
 
 from symfed_api.errors import NodeBrokeOffError
 from symfed_api.objects import read_secret_text
+from symfed_wire.envelope import Envelope
 from symfed_wire.errors import SymfedError
 from symfed_wire.kube import Kube
 from symfed_wire.names import TOKEN_KEY, token_secret
@@ -18,9 +20,16 @@ _PASSED_ON = ("location", "sym-job-id", "retry-after")
 
 
 class NodeUnavailableError(SymfedError):
-    """The node could not be asked; it has certainly done nothing, or the call may be repeated."""
+    """The node could not be asked; it has certainly done nothing, or the call may be repeated.
+
+    `may_have_arrived` says that the node may have seen the request, and with it the nonce.
+    """
 
     reason = "NodeUnavailable"
+
+    def __init__(self, seen: str, *, may_have_arrived: bool = False) -> None:
+        super().__init__(seen)
+        self.may_have_arrived = may_have_arrived
 
 
 @dataclass(frozen=True)
@@ -33,6 +42,7 @@ class NodeCall:
     body: bytes = b""
     content_type: str = ""
     request_id: str = ""
+    nonce: str = ""
 
     @property
     def is_repeatable(self) -> bool:
@@ -47,6 +57,19 @@ class NodeAnswer:
     status: int
     body: bytes
     headers: dict[str, str]
+
+    @property
+    def was_not_done(self) -> bool:
+        """Whether a 503 says that nothing was done and when to come back, as the gateway's own does."""
+        return "retry-after" in self.headers
+
+    @property
+    def text(self) -> str:
+        """The envelope's text; empty when it is none."""
+        try:
+            return Envelope.model_validate_json(self.body).status_string
+        except ValidationError:
+            return ""
 
 
 class Nodes:
@@ -67,6 +90,7 @@ class Nodes:
     async def call(self, namespace: str, name: str, call: NodeCall, *, seconds: float) -> NodeAnswer:
         """Call a node, again and again for that many seconds while it is starting.
 
+        A nonce is sent once: a node that may have seen it would refuse the second, so its caller repeats.
         Raises NodeUnavailableError with what was seen last, and NodeBrokeOffError when the connection broke
         under a call that may not be repeated.
         """
@@ -75,8 +99,8 @@ class Nodes:
         while True:
             try:
                 return await self._call_once(namespace, name, call)
-            except NodeUnavailableError:
-                if loop.time() + pause > deadline:
+            except NodeUnavailableError as error:
+                if loop.time() + pause > deadline or (call.nonce and error.may_have_arrived):
                     raise
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
@@ -90,8 +114,8 @@ class Nodes:
         if answer.status == httpx.codes.UNAUTHORIZED:
             self._tokens.pop((namespace, name), None)
             raise NodeUnavailableError("the node does not accept the token")
-        if answer.status == httpx.codes.SERVICE_UNAVAILABLE:
-            raise NodeUnavailableError("the node is starting")
+        if answer.status == httpx.codes.SERVICE_UNAVAILABLE and (call.is_repeatable or answer.was_not_done):
+            raise NodeUnavailableError(f"the node answers 503: {answer.text}", may_have_arrived=True)
         return answer
 
     async def _send(self, namespace: str, name: str, call: NodeCall, token: str) -> NodeAnswer:
@@ -100,6 +124,7 @@ class Nodes:
             "Authorization": f"Bearer {token}",
             "Content-Type": call.content_type,
             "sym-request-id": call.request_id,
+            "sym-nonce": call.nonce,
         }
         # Back to the bytes that came in: httpx takes text in ASCII only.
         present = [(key.encode(), value.encode("latin-1")) for key, value in headers.items() if value]
@@ -111,7 +136,7 @@ class Nodes:
         except httpx.TransportError as error:
             seen = f"the connection to the node broke off ({type(error).__name__})"
             if call.is_repeatable and not isinstance(error, httpx.TimeoutException):
-                raise NodeUnavailableError(seen) from error
+                raise NodeUnavailableError(seen, may_have_arrived=True) from error
             raise NodeBrokeOffError(f"{seen}; whether it did what was asked is not known") from error
         passed_on = {name: response.headers[name] for name in _PASSED_ON if name in response.headers}
         return NodeAnswer(response.status_code, response.content, passed_on)

@@ -1,0 +1,117 @@
+"""Calls to a node: what is sent, and what is sent again."""
+
+import base64
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import httpx
+import pytest
+
+from symfed_api.errors import NodeBrokeOffError
+from symfed_api.nodes import NodeAnswer, NodeCall, Nodes, NodeUnavailableError
+from symfed_wire.kube import JsonObject
+
+LEARN = NodeCall("POST", "/projects/p1/learn", body=b"{}")
+WITH_ID = replace(LEARN, request_id="r1")
+
+
+class Secrets:
+    """An API server that has each node's token."""
+
+    async def get(self, *_: object) -> JsonObject:
+        """A Secret with the token `t`."""
+        return {"data": {"token": base64.b64encode(b"t").decode()}}
+
+
+class Node:
+    """A node that answers from a list, the last one again and again; keeps what it was asked."""
+
+    def __init__(self, *answers: httpx.Response | Exception) -> None:
+        self._answers = list(answers)
+        self.requests: list[httpx.Request] = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        """Answer one request."""
+        self.requests.append(request)
+        given = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+        if isinstance(given, Exception):
+            raise given
+        return given
+
+    @asynccontextmanager
+    async def nodes(self) -> AsyncIterator[Nodes]:
+        """The gateway's way to it."""
+        nodes = Nodes(Secrets(), "http://{name}.{namespace}", httpx.MockTransport(self))  # type: ignore[arg-type]  # Secrets
+        yield nodes
+        await nodes.aclose()
+
+    async def call(self, call: NodeCall, seconds: float = 1) -> NodeAnswer:
+        """Call it."""
+        async with self.nodes() as nodes:
+            return await nodes.call("ns", "p1", call, seconds=seconds)
+
+
+def answer(status: int, **headers: str) -> httpx.Response:
+    """A node's envelope."""
+    body = {"statusCode": "X", "statusString": f"because {status}", "values": {}}
+    return httpx.Response(status, json=body, headers=headers)
+
+
+async def test_header_values_are_handed_on_as_the_bytes_that_came() -> None:
+    node = Node(answer(200))
+    await node.call(replace(LEARN, request_id="Z\xfcrich", content_type="text/\xfc"))
+    headers = dict(node.requests[0].headers.raw)
+    assert (headers[b"sym-request-id"], headers[b"Content-Type"]) == (b"Z\xfcrich", b"text/\xfc")
+
+
+@pytest.mark.parametrize("call", [LEARN, WITH_ID, NodeCall("GET", "/jobs")])
+async def test_a_node_without_endpoint_is_asked_again(call: NodeCall) -> None:
+    node = Node(httpx.ConnectError("refused"), httpx.ConnectTimeout("slow"), answer(200))
+    assert (await node.call(call)).status == 200
+
+
+@pytest.mark.parametrize("call", [WITH_ID, NodeCall("GET", "/jobs")])
+@pytest.mark.parametrize("first", [answer(503), httpx.ReadError("broken")])
+async def test_what_is_safe_to_repeat_is_repeated(call: NodeCall, first: httpx.Response | Exception) -> None:
+    node = Node(first, answer(200))
+    assert (await node.call(call)).status == 200
+    assert len(node.requests) == 2
+
+
+async def test_a_503_to_a_call_without_id_is_passed_on() -> None:
+    node = Node(answer(503), answer(200))
+    found = await node.call(LEARN)
+    assert (found.status, b"because 503" in found.body) == (503, True)
+    assert len(node.requests) == 1
+
+
+async def test_a_503_that_says_when_to_come_back_was_not_done() -> None:
+    node = Node(answer(503, **{"Retry-After": "1"}), answer(200))
+    assert (await node.call(LEARN)).status == 200
+
+
+async def test_the_nodes_own_words_are_kept_when_time_is_over() -> None:
+    with pytest.raises(NodeUnavailableError, match="the node answers 503: because 503"):
+        await Node(answer(503)).call(WITH_ID, seconds=0)
+
+
+async def test_a_broken_connection_under_a_call_without_id_is_not_repeated() -> None:
+    node = Node(httpx.ReadError("broken"), answer(200))
+    with pytest.raises(NodeBrokeOffError, match="whether it did what was asked is not known"):
+        await node.call(LEARN)
+    assert len(node.requests) == 1
+
+
+@pytest.mark.parametrize("first", [answer(503), httpx.ReadError("broken")])
+async def test_a_nonce_that_may_have_arrived_is_not_sent_again(first: httpx.Response | Exception) -> None:
+    """The node would refuse it; the caller repeats with a new one."""
+    node = Node(first, answer(200))
+    with pytest.raises(NodeUnavailableError):
+        await node.call(replace(WITH_ID, nonce="0123456789abcdef"))
+    assert [request.headers["sym-nonce"] for request in node.requests] == ["0123456789abcdef"]
+
+
+async def test_a_nonce_that_did_not_arrive_is_sent_again() -> None:
+    node = Node(httpx.ConnectError("refused"), answer(200))
+    assert (await node.call(replace(LEARN, nonce="0123456789abcdef"))).status == 200
