@@ -70,21 +70,21 @@ def _remove_earlier(surroundings: flow.Surroundings) -> None:
 
 def _comparison(outcome: flow.Outcome, reference: tuple[data.Coefficient, ...]) -> Table:
     """Coefficient × peer: the federated models, their standard errors, and each peer's own model."""
-    table = Table(title=f"{data.TARGET} ~ {' + '.join(data.INPUTS)}", box=box.SIMPLE_HEAD)
-    table.add_column("coefficient")
+    table = Table(title=f"{data.TARGET} ~ {' + '.join(data.INPUTS)}", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("coefficient", no_wrap=True)
     for peer in outcome.federated:
-        table.add_column(peer, justify="right")
-    table.add_column("pooled (statsmodels)", justify="right")
+        table.add_column(peer, justify="right", no_wrap=True)
+    table.add_column("pooled rows", justify="right", no_wrap=True)
     federated, local = outcome.federated.values(), outcome.local.values()
     table.add_row("[bold]federated model[/bold]")
     for i, expected in enumerate(reference):
-        cells = [f"{model.coefficients[i].coefficient:.11f}" for model in federated]
-        table.add_row(f"  {expected.name}", *cells, f"{expected.value:.11f}")
-    table.add_row("[bold]its standard errors[/bold]")
+        cells = [f"{model.coefficients[i].coefficient:.9f}" for model in federated]
+        table.add_row(f"  {expected.name}", *cells, f"{expected.value:.9f}")
+    table.add_row("[bold]standard errors[/bold]")
     for i, expected in enumerate(reference):
-        cells = [f"{model.coefficients[i].std_error:.11f}" for model in federated]
-        table.add_row(f"  {expected.name}", *cells, f"{expected.standard_error:.11f}")
-    table.add_row("[bold]from own rows only[/bold]")
+        cells = [f"{model.coefficients[i].std_error:.9f}" for model in federated]
+        table.add_row(f"  {expected.name}", *cells, f"{expected.standard_error:.9f}")
+    table.add_row("[bold]own rows only[/bold]")
     for i, expected in enumerate(reference):
         cells = [f"{model.coefficients[i].coefficient:.4f}" for model in local]
         table.add_row(f"  {expected.name}", *cells, style="dim")
@@ -95,8 +95,9 @@ def _print_verdict(proof: Proof, seconds: float) -> None:
     equal = "[green]equal as bytes[/green]" if proof.are_bytes_equal else "[red]NOT equal as bytes[/red]"
     console.print(f"All peers' coefficients and standard errors are {equal}.")
     console.print(
-        f"Largest relative difference from the pooled model: {proof.largest_difference:.1e}, "
-        f"at most {TOLERANCE:.0e} is allowed."
+        "Largest relative difference from the pooled model, which statsmodels fitted: "
+        f"{proof.largest_difference:.1e} (allowed: {TOLERANCE:.0e}).",
+        soft_wrap=True,
     )
     console.print(
         f"{'[green]The line holds' if proof.holds else '[red]It does not hold'}[/]; {seconds:.0f} s."
