@@ -56,16 +56,20 @@ def merge_members(
 ) -> Federated:
     """Add up `snapshots` (by uuid) in the order of the uuids' bytes.
 
-    `kept` are the features that have an index already; behind them come the admin's, then the others'.
-    A member whose features conflict in type is left out.
+    The types are those of the admin's snapshot, then of the others in that order; a member in conflict with
+    the ones before it is left out. `kept` are the features that have an index already: they give the order
+    and no type, else the sum would depend on whose snapshot was merged first here. (One that no member has
+    any more keeps its type with its index.) Behind them come the admin's, then the others'.
     """
     in_order = sorted(snapshots, key=str.encode)
-    features, left_out = tuple(kept), dict[str, str]()
+    given, left_out = tuple[Feature, ...](), dict[str, str]()
     for peer in sorted(in_order, key=lambda peer: peer != admin):  # stable: the admin first, then by uuid
         try:
-            features = extend_features(features, snapshots[peer].stats.features)
+            given = extend_features(given, snapshots[peer].stats.features)
         except SchemaMismatchError as error:
             left_out[peer] = str(error)
+    by_name = {feature.name: feature for feature in given}
+    features = extend_features([by_name.get(feature.name, feature) for feature in kept], given)
     members = [peer for peer in in_order if peer not in left_out]
     stats = merge_snapshots([snapshots[peer].stats for peer in members], features)
     return Federated(

@@ -210,3 +210,14 @@ def test_a_member_with_another_type_is_left_out() -> None:
     assert list(federated.members) == [ONE, THREE]
     assert federated.left_out == {TWO: "feature 'b' has type B where C is expected"}
     assert federated.stats.rows == 40
+
+
+def test_types_do_not_depend_on_what_was_merged_first() -> None:
+    """A peer that merged THREE alone while ONE was away sums what all others sum once ONE is there."""
+    snapshots = {ONE: snapshot(ONE, "ab"), THREE: snapshot(THREE, "cb", kind="B")}
+    early = merge_members({THREE: snapshots[THREE]}, (), ONE)
+    late = merge_members(snapshots, early.stats.features, ONE)
+    fresh = merge_members(snapshots, (), ONE)
+    assert late.digest == fresh.digest
+    assert late.left_out == fresh.left_out == {THREE: "feature 'b' has type B where C is expected"}
+    assert late.stats.features == tuple(Feature(name, kind) for name, kind in ("cB", "bC", "aC"))
