@@ -108,8 +108,9 @@ def ensure_all() -> dict[str, Image]:
     parts = {part: of_part(part) for part in PARTS}
     for image in (pause, nats):
         ensure_in_local_cluster(image)
-    if not all(map(stored, (image.name for image in parts.values()))):
-        ensure_base()
+    present = containerd_images()
+    if any(image.name not in present and not stored(image.name) for image in parts.values()):
+        ensure_base()  # once, before the parts want it side by side
     with ThreadPoolExecutor() as together:  # one part waits for downloads while another one unpacks
         list(together.map(ensure_in_local_cluster, parts.values(), parts.keys()))
     return {**parts, "nats": nats}
