@@ -4,10 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from symfed_wire.kube import FEDERATIONS, NAMESPACES, PEERS, SECRETS, Kube
+from symfed_wire.kube import FEDERATIONS, NAMESPACES, PEERS, SECRETS, JsonObject, Kube
 from tests.integration.operator_process import (
     Customer,
     Installation,
+    document_of,
     new_customer,
     running_installation,
 )
@@ -48,3 +49,20 @@ async def test_a_namespace_goes_with_the_federation_in_it(admin: Customer) -> No
         await admin.gone(PEERS, name)
     await admin.gone(FEDERATIONS, "fed1")
     assert await admin.kube.list_all(SECRETS, admin.namespace) == []
+
+
+async def test_a_federation_without_room_lets_its_members_go(admin: Customer) -> None:
+    await admin.create_federation("fed3")
+    for name in ("admin3", "second3"):
+        await admin.create_peer(name, federationRef={"name": "fed3"})
+        await admin.condition(PEERS, name, "Joined", "True")
+    too_much: JsonObject = {"spec": {"nats": {"streamMaxBytes": "1Ti"}}}
+    await admin.kube.patch(FEDERATIONS, admin.namespace, "fed3", too_much, manager="tests")
+    await admin.condition(FEDERATIONS, "fed3", "BackendReady", "False", "NoCapacity")
+    await admin.kube.delete(PEERS, admin.namespace, "second3")
+    await admin.gone(PEERS, "second3")
+    document = await document_of(admin, "fed3")
+    assert {member.name: member.state for member in document.members} == {
+        "admin3": "active",
+        "second3": "removed",
+    }

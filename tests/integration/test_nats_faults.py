@@ -192,6 +192,21 @@ async def test_no_capacity_is_told_before_anything_is_pushed(programs: None, tmp
         await system.backend.apply(with_members(federation, too_much))
 
 
+async def test_what_leaves_makes_room_for_what_comes(programs: None, tmp_path: Path) -> None:
+    async with running_system(tmp_path, "100Mi") as system, AsyncExitStack() as stack:
+        goes, comes = new_node(), new_node()
+        federation = federation_of(goes, stream_max_bytes=64 * MIB)
+        await system.backend.apply(federation)
+        wanted = with_members(federation, comes)
+        await system.backend.remove_member(wanted, goes.member.seeds)
+        grants = await system.backend.apply(wanted)
+        nodes = Nodes(system.server.url, stack)
+        writer = await nodes.writer(comes, grants[comes.member.uuid])
+        await writer.jetstream().publish("head", b"there")
+        reader = await nodes.reader(comes, grants[comes.member.uuid])
+        assert await last_head(reader, address_of(comes.member.uuid).get) == b"there"
+
+
 async def test_refused_credentials_and_keys_say_which_secret(system: System) -> None:
     foreign = identity_from(new_seed(OPERATOR), ISSUED)
     right = settings_for(system.server.url, system.identity)

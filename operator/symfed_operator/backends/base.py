@@ -114,7 +114,10 @@ class Backend(Protocol):
         ...
 
     async def remove_member(self, wanted: ManagedFederation, seeds: MemberSeeds) -> None:
-        """Cuts a member's users and frees its stream and account; it is skipped if listed in `wanted`."""
+        """Cuts a member's users and frees its stream and account; it is skipped if listed in `wanted`.
+
+        Needs no `apply` before, so that what leaves makes room for what comes.
+        """
         ...
 
     async def delete(self, wanted: ManagedFederation) -> None:

@@ -1,7 +1,8 @@
 """The backend for a NATS system that the operator administers: accounts, users and streams."""
 
 import asyncio
-from collections.abc import Awaitable, Iterable
+import dataclasses
+from collections.abc import Awaitable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -82,7 +83,7 @@ class NatsBackend:
         operator, now = self._settings.operator_signing_seed, datetime.now(UTC)
         storing = _storing_accounts(wanted)
         storage = await self._system.storage()
-        _check_capacity(wanted, storing, storage)
+        check_capacity(wanted.name, {account.key: account.max_bytes for account in storing}, storage)
         # An account that the server could not give its storage to when it came is pushed again.
         waiting = {
             account.key
@@ -117,15 +118,11 @@ class NatsBackend:
 
     async def remove_member(self, wanted: ManagedFederation, seeds: MemberSeeds) -> None:
         """See `Backend.remove_member`."""
-        others = tuple(member for member in wanted.members if member.seeds.account != seeds.account)
-        remaining = ManagedFederation(
-            uid=wanted.uid,
-            name=wanted.name,
-            seeds=wanted.seeds,
-            stream_max_bytes=wanted.stream_max_bytes,
-            members=others,
-        )
-        await self._push_readers(remaining, datetime.now(UTC))
+        others = [member for member in wanted.members if member.seeds.account != seeds.account]
+        # Members that `apply` is still to make are left for it: see there about the order.
+        known = [await self._system.look_up(public_key(member.seeds.account)) for member in others]
+        remaining = tuple(member for member, token in zip(others, known, strict=True) if token is not None)
+        await self._push_readers(dataclasses.replace(wanted, members=remaining), datetime.now(UTC))
         await self._free(_Account(f"a removed member of {wanted.name}", seeds.account, seeds.signing))
 
     async def delete(self, wanted: ManagedFederation) -> None:
@@ -198,14 +195,18 @@ def _storing_accounts(wanted: ManagedFederation) -> list[_Account]:
     ]
 
 
-def _check_capacity(wanted: ManagedFederation, storing: list[_Account], storage: Storage) -> None:
-    """A server stores an account's claims and then gives it no JetStream when the bytes are promised away."""
+def check_capacity(name: str, wanted: Mapping[str, int], storage: Storage) -> None:
+    """Whether the server has the bytes that a federation's accounts, by public key, are to have.
+
+    A server stores an account's claims and then gives it no JetStream when the bytes are promised away.
+    Raises NoCapacityError.
+    """
     if storage.is_cluster:
         return
-    needed = sum(max(0, account.max_bytes - storage.reserved.get(account.key, 0)) for account in storing)
-    if needed > storage.free():
+    needed = sum(max(0, size - storage.reserved.get(account, 0)) for account, size in wanted.items())
+    if 0 < needed > storage.free():  # a server that has promised too much goes on serving what it has
         raise NoCapacityError(
-            f"federation {wanted.name} needs {needed} bytes of storage more and the NATS server has"
+            f"federation {name} needs {needed} bytes of storage more and the NATS server has"
             f" {max(0, storage.free())} of {storage.max_bytes} not yet reserved: raise its JetStream limit"
             " (nats.jetstream.maxFileStore), or lower the federation's streamMaxBytes"
         )

@@ -1,0 +1,87 @@
+"""The removal of members: each for itself."""
+
+from dataclasses import dataclass, field
+from typing import cast
+
+import pytest
+
+from symfed_operator.backends.base import BackendError, ManagedFederation, MemberSeeds, UnreachableError
+from symfed_operator.backends.nats.keys import new_federation_seeds, new_member_seeds
+from symfed_operator.context import Context
+from symfed_operator.errors import raise_first
+from symfed_operator.members import LeavingMember
+from symfed_operator.queue import Key
+from symfed_operator.records import MemberRecord, Stored
+from symfed_operator.removal import announce, remove_members
+from symfed_wire.documents import Signed
+from symfed_wire.kube import ConflictError
+from symfed_wire.resources import FederationPeer
+
+WANTED = ManagedFederation("u1", "iris", new_federation_seeds(), 1 << 24)
+
+
+@dataclass
+class _Outside:
+    """Backend, records and queue as far as a removal uses them; a member with a broken account fails."""
+
+    broken: MemberSeeds | None = None
+    removed: list[MemberSeeds] = field(default_factory=list)
+    deleted: list[str] = field(default_factory=list)
+    queued: list[Key] = field(default_factory=list)
+
+    async def remove_member(self, _wanted: ManagedFederation, seeds: MemberSeeds) -> None:
+        if seeds == self.broken:
+            raise UnreachableError("no answer")
+        self.removed.append(seeds)
+
+    async def publish_document(self, _wanted: ManagedFederation, _document: Signed) -> None:
+        raise BackendError("stream is missing")
+
+    async def delete(self, name: str) -> None:
+        self.deleted.append(name)
+
+    def add(self, key: Key, _after: float = 0.0) -> None:
+        self.queued.append(key)
+
+    @property
+    def backend(self) -> "_Outside":
+        return self
+
+    @property
+    def records(self) -> "_Outside":
+        return self
+
+    @property
+    def queue(self) -> "_Outside":
+        return self
+
+    def context(self) -> Context:
+        return cast("Context", self)
+
+
+def _leaving(name: str) -> LeavingMember:
+    peer = FederationPeer.model_validate(
+        {"metadata": {"name": name, "namespace": "n", "uid": name}, "spec": {"project": name}}
+    )
+    return LeavingMember(peer, Stored(f"member-{name}", "1", MemberRecord(seeds=new_member_seeds())))
+
+
+async def test_one_that_cannot_be_removed_stops_no_other() -> None:
+    first, second = _leaving("first"), _leaving("second")
+    outside = _Outside(broken=first.stored.record.seeds)
+    faults = await remove_members(outside.context(), WANTED, [first, second])
+    assert [fault.reason for fault in faults] == ["Unreachable"]
+    assert outside.deleted == ["member-second"]
+    assert outside.queued == [Key("peer", "n", "second")]
+
+
+async def test_a_document_that_cannot_be_published_stops_no_removal() -> None:
+    await announce(_Outside().context(), WANTED, Signed(payload="e30=", key="k", sig="s"))
+
+
+def test_a_conflict_is_raised_only_where_nothing_else_is_wrong() -> None:
+    raise_first([])
+    with pytest.raises(UnreachableError):
+        raise_first([ConflictError("changed"), UnreachableError("no answer")])
+    with pytest.raises(ConflictError):
+        raise_first([ConflictError("changed")])
