@@ -80,11 +80,20 @@ class Learnt:
     requests: Requests = field(default_factory=Requests)
 
 
+def sum_after(stats: Statistics | None, batch: Statistics | None) -> Statistics | None:
+    """The sums once a record's batch is among them."""
+    if batch is None:
+        return stats
+    return batch if stats is None else add(stats, batch)
+
+
 def apply(learnt: Learnt, record: Record) -> Learnt:
     """`learnt` after one more record."""
-    stats = learnt.stats
-    if record.batch is not None:
-        stats = record.batch if stats is None else add(stats, record.batch)
+    return after(learnt, record, sum_after(learnt.stats, record.batch))
+
+
+def after(learnt: Learnt, record: Record, stats: Statistics | None) -> Learnt:
+    """`learnt` after a record with which the sums are `stats`."""
     learnt.requests.keep(record.request, record.answer)
     return replace(learnt, stats=stats, modified=record.answer.at)
 

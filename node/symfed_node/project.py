@@ -9,16 +9,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+import numpy as np
 from pydantic import JsonValue
 
 from symfed_node.columns import numeric_columns
 from symfed_node.errors import JournalError, NoRowsError, NotSupportedError
 from symfed_node.federated import Federated, known_part
-from symfed_node.journal import Answer, Journal, Record, apply
+from symfed_node.journal import Answer, Journal, Record, after, sum_after
 from symfed_node.models.errors import ModelError
 from symfed_node.models.linear import fit_linear
 from symfed_node.modelstore import ModelInfo, ModelStore, Scope, linear_model_info
-from symfed_node.statistics.accumulate import accumulate, choose_shift
+from symfed_node.statistics.accumulate import accumulate, check_range, choose_shift
 from symfed_node.statistics.doubledouble import FloatArray
 from symfed_node.statistics.errors import SchemaMismatchError
 from symfed_node.statistics.merge import align, digest, extend_features, rebase
@@ -132,8 +133,9 @@ class Project:
             batch = _batch(self.local, columns.features, columns.values)
             answer = Answer(columns.values.shape[1], columns.skipped, self._clock())
             record = Record(request, answer, batch if batch.rows else None)
+            stats = _checked_sum(self.local, record.batch)
             self._journal.append(record)
-            self._learnt = apply(self._learnt, record)
+            self._learnt = after(self._learnt, record, stats)
             self._checkpoint_when_due()
             return answer
 
@@ -202,7 +204,21 @@ def _batch(local: Statistics | None, features: tuple[Feature, ...], values: Floa
         _check_schema(local.features, features)
     # A shift of their own keeps the digits of rows that lie far from the first ones.
     batch = accumulate(values, features, choose_shift(values))
-    return batch if local is None else rebase(align(batch, local.features), local.shift)
+    with np.errstate(over="ignore", invalid="ignore"):  # `_checked_sum` names the feature afterwards
+        return batch if local is None else rebase(align(batch, local.features), local.shift)
+
+
+def _checked_sum(local: Statistics | None, batch: Statistics | None) -> Statistics | None:
+    """The sums with the new rows. Raises ValueOutOfRangeError when they pass what a float64 can hold.
+
+    The batch was checked around its own shift; around that of the project it may be out of range.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        stats = sum_after(local, batch)
+    for sums in (batch, stats):
+        if sums is not None:
+            check_range(sums)
+    return stats
 
 
 def _check_schema(known: tuple[Feature, ...], given: tuple[Feature, ...]) -> None:

@@ -46,7 +46,7 @@ def accumulate(columns: FloatArray, features: Sequence[Feature], shift: FloatArr
     minimum, maximum = stats.minimum, stats.maximum
     rows, of_columns = triangle(p)
     lower: Positions = rows * p + of_columns
-    with np.errstate(over="ignore", invalid="ignore"):  # _check_range names the feature afterwards
+    with np.errstate(over="ignore", invalid="ignore"):  # check_range names the feature afterwards
         for chunk in _chunks(columns, stats.shift):
             minimum = np.minimum(minimum, chunk.minimum)
             maximum = np.maximum(maximum, chunk.maximum)
@@ -54,8 +54,7 @@ def accumulate(columns: FloatArray, features: Sequence[Feature], shift: FloatArr
             m3 = m3.add_float(chunk.m3)
             m4 = m4.add_float(chunk.m4)
             gram = gram.add_float((chunk.x @ chunk.x.T).ravel()[lower])
-    _check_range(features, m4)
-    return replace(
+    stats = replace(
         stats,
         rows=n,
         count=np.full(p, n, dtype=np.int64),
@@ -66,6 +65,30 @@ def accumulate(columns: FloatArray, features: Sequence[Feature], shift: FloatArr
         minimum=minimum,
         maximum=maximum,
     )
+    check_range(stats)
+    return stats
+
+
+def check_range(stats: Statistics) -> None:
+    """Raises ValueOutOfRangeError naming the features whose sums are not finite."""
+    bad = np.zeros(len(stats.features), dtype=np.bool_)
+    for values in (stats.sum, stats.m3, stats.m4):
+        bad |= ~_is_finite(values)
+    pairs = ~_is_finite(stats.gram)
+    if pairs.any():
+        rows, columns = triangle(len(stats.features))
+        bad[rows[pairs]] = bad[columns[pairs]] = True
+    if bad.any():
+        names = [feature.name for feature, is_bad in zip(stats.features, bad, strict=True) if is_bad]
+        raise ValueOutOfRangeError(
+            f"{', '.join(names)}: a value is infinite, missing or farther than about 1e76 from the shift; "
+            "leave such rows out"
+        )
+
+
+def _is_finite(values: DoubleDouble) -> npt.NDArray[np.bool_]:
+    finite: npt.NDArray[np.bool_] = np.isfinite(values.hi) & np.isfinite(values.lo)
+    return finite
 
 
 def chunk_rows(p: int) -> int:
@@ -108,17 +131,3 @@ def _chunks(columns: FloatArray, shift: FloatArray) -> Iterator[_Chunk]:
             np.vecdot(x2, x[block], out=m3[block])
             np.vecdot(x2, x2, out=m4[block])
         yield _Chunk(x, total, m3, m4, minimum, maximum)
-
-
-def _check_range(features: Sequence[Feature], m4: DoubleDouble) -> None:
-    """Finite fourth powers mean that every smaller sum is finite too."""
-    bad = [
-        feature.name
-        for feature, finite in zip(features, np.isfinite(m4.hi + m4.lo), strict=True)
-        if not finite
-    ]
-    if bad:
-        raise ValueOutOfRangeError(
-            f"{', '.join(bad)}: a value is infinite, missing or farther than about 1e76 from the shift; "
-            "leave such rows out"
-        )

@@ -13,7 +13,7 @@ from symfed_node.models.errors import ModelError
 from symfed_node.modelstore import ModelStore
 from symfed_node.project import Project
 from symfed_node.statistics.accumulate import accumulate, choose_shift
-from symfed_node.statistics.errors import SchemaMismatchError
+from symfed_node.statistics.errors import SchemaMismatchError, ValueOutOfRangeError
 from symfed_node.statistics.merge import digest
 from symfed_node.statistics.state import Feature
 from symfed_node.stored import to_bytes
@@ -115,6 +115,33 @@ def test_nothing_is_learnt_from_a_frame_with_one_bad_cell(tmp_path: Path) -> Non
         project.learn(lambda: DataFrame(("a", "b"), ("C", "C"), [[1, 2], [3, "x"]]))
     assert project.local is None
     assert project_in(tmp_path).local is None
+
+
+@pytest.mark.parametrize("far", [1e80, -1e80, 1e100, 1e150, 1e300])
+def test_rows_too_far_from_the_others_are_refused_whole(tmp_path: Path, far: float) -> None:
+    """Alone they are in range: only around the shift of the rows before them they are not."""
+    project = project_in(tmp_path)
+    project.learn(lambda: frame(20))
+    before = project.local
+    assert before is not None
+    with pytest.raises(ValueOutOfRangeError, match=r"^b: .*leave such rows out"):
+        project.learn(lambda: DataFrame(("a", "b", "c"), ("C", "C", "C"), [[1, far, 1]]), "far")
+    assert project.local is before
+    again = project_in(tmp_path)
+    assert again.local is not None
+    assert to_bytes(again.local) == to_bytes(before)
+    assert again.learn(lambda: frame(3), "far") == Answer(3, 0, 1234)
+
+
+def test_sums_that_only_together_pass_the_range_are_refused(tmp_path: Path) -> None:
+    project = project_in(tmp_path)
+    edge = DataFrame(("a",), ("C",), [[x] for x in (4.9e76, -4.9e76) * 10])
+    project.learn(lambda: edge)
+    with pytest.raises(ValueOutOfRangeError, match=r"^a: "):
+        project.learn(lambda: edge)
+    found = project_in(tmp_path).local
+    assert found is not None
+    assert found.rows == 20
 
 
 def test_rows_with_gaps_alone_make_no_schema(tmp_path: Path) -> None:
