@@ -4,7 +4,15 @@ from symfed_api import manifests
 from symfed_api.caller import Caller
 from symfed_api.errors import NotReadyError, TakenError
 from symfed_api.gateway import Gateway
-from symfed_api.objects import delete_with_secrets, find_federation, find_peer, get_project, list_peers, poll
+from symfed_api.objects import (
+    delete_with_secrets,
+    find_federation,
+    find_peer,
+    get_project,
+    is_admin,
+    list_peers,
+    poll,
+)
 from symfed_wire.resources import Federation, FederationPeer
 
 
@@ -34,11 +42,16 @@ async def delete_project(gateway: Gateway, caller: Caller, pid: str) -> None:
 
 
 async def _own_federation(gateway: Gateway, peer: FederationPeer) -> Federation | None:
-    """The Federation that REST made for this admin. Raises TakenError that names other members."""
+    """The Federation that REST made for this admin; a member that is not the admin goes alone.
+
+    Raises TakenError that names other members.
+    """
     reference = peer.spec.federation_ref
     if reference is None:
         return None
     members = await list_peers(gateway.kube, peer.metadata.namespace, reference.name)
+    if not is_admin(peer, members):
+        return None
     others = [
         other.spec.remote.display_name if other.spec.remote else other.spec.project or other.metadata.name
         for other in members
