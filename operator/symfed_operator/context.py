@@ -34,8 +34,8 @@ def utc_now() -> datetime:
 class Context:
     """The ways out of a reconcile.
 
-    `slot_locks`: one peer at a time chooses a slot in a namespace. `member_locks`: while a federation
-    makes records for its members, none of them is let go, or its record would be nobody's.
+    `slot_locks`: one peer at a time takes a project and a slot in a namespace. `member_locks`: while a
+    federation makes records for its members, none of them is let go, or its record would be nobody's.
     """
 
     settings: Settings

@@ -37,7 +37,7 @@ from symfed_operator.records import (
     new_peer_record,
     peer_record_name,
 )
-from symfed_operator.slots import choose_slot
+from symfed_operator.slots import choose_slot, project_holder
 from symfed_operator.statefulset import stateful_set
 from symfed_wire.kube import (
     NAMESPACES,
@@ -98,17 +98,19 @@ async def _reconcile_remote(context: Context, peer: FederationPeer) -> float | N
 
 
 async def _reconcile_hosted(context: Context, peer: FederationPeer) -> float | None:
-    obstacle = await _obstacle(context, peer)
-    if obstacle is not None:
-        await _write_status(context, peer, peer.status, [obstacle])
-        return context.settings.drift_seconds
-    await add_finalizer(context.kube, PEERS, peer.metadata)
-    stored = await context.records.ensure(peer_record_name(peer.metadata.uid), PeerRecord, _new_record)
-    try:
-        peer = await _identified(context, peer, stored.record)
-    except SlotsExhaustedError as error:
-        await _write_status(context, peer, peer.status, [failed("Ready", error)])
-        return context.settings.drift_seconds
+    async with context.slot_locks[peer.metadata.namespace]:
+        everybody = await live_peers(context, peer.metadata.namespace)
+        obstacle = await _obstacle(context, peer, everybody)
+        if obstacle is not None:
+            await _write_status(context, peer, peer.status, [obstacle])
+            return context.settings.drift_seconds
+        await add_finalizer(context.kube, PEERS, peer.metadata)
+        stored = await context.records.ensure(peer_record_name(peer.metadata.uid), PeerRecord, _new_record)
+        try:
+            peer = await _identified(context, peer, stored.record, everybody)
+        except SlotsExhaustedError as error:
+            await _write_status(context, peer, peer.status, [failed("Ready", error)])
+            return context.settings.drift_seconds
     place = await find_place(context, peer, stored)
     try:
         ready = await _apply_children(context, peer, stored.record, place)
@@ -124,15 +126,18 @@ def _conditions(place: Place, node: Condition) -> list[Condition]:
     return [summary(parts), *parts]
 
 
-async def _obstacle(context: Context, peer: FederationPeer) -> Condition | None:
+async def _obstacle(
+    context: Context, peer: FederationPeer, everybody: Sequence[FederationPeer]
+) -> Condition | None:
     """Why nothing can be made for this object: not a customer's namespace, or a project twice."""
     meta = peer.metadata
     if await _customer(context, meta.namespace) is None:
         text = f"namespace {meta.namespace} is no customer's; label it {CUSTOMER_LABEL}=<customer id>"
         return false("Ready", "NoCustomer", text)
-    same = await live_peers(context, meta.namespace, f"spec.project={peer.spec.project}")
-    if same and same[0].metadata.uid != meta.uid:
-        text = f"FederationPeer {same[0].metadata.name} has the project {peer.spec.project} already"
+    same = [other for other in everybody if other.spec.project == peer.spec.project]
+    holder = project_holder(same) if same else peer
+    if holder.metadata.uid != meta.uid:
+        text = f"FederationPeer {holder.metadata.name} has the project {peer.spec.project} already"
         return false("Ready", "NameTaken", text)
     return None
 
@@ -142,16 +147,16 @@ async def _customer(context: Context, namespace: str) -> str | None:
     return NamespaceObject.model_validate(found).customer
 
 
-async def _identified(context: Context, peer: FederationPeer, record: PeerRecord) -> FederationPeer:
+async def _identified(
+    context: Context, peer: FederationPeer, record: PeerRecord, everybody: Sequence[FederationPeer]
+) -> FederationPeer:
     """The peer with uuid, identity key and slot in its status, written before anything uses them."""
-    async with context.slot_locks[peer.metadata.namespace]:
-        everybody = await live_peers(context, peer.metadata.namespace)
-        mine = [other for other in everybody if other.metadata.uid == peer.metadata.uid]
-        peer = mine[0] if mine else peer
-        slot = choose_slot(peer, everybody)
-        status = PeerStatus(uuid=record.uuid, identity_key=record.identity_key, slot=slot)
-        is_new = peer.status.uuid is None
-        await _write_status(context, peer, status, None)
+    mine = [other for other in everybody if other.metadata.uid == peer.metadata.uid]
+    peer = mine[0] if mine else peer
+    slot = choose_slot(peer, everybody)
+    status = PeerStatus(uuid=record.uuid, identity_key=record.identity_key, slot=slot)
+    is_new = peer.status.uuid is None
+    await _write_status(context, peer, status, None)
     key = federation_key(peer)
     if is_new and key is not None:
         context.queue.add(key)

@@ -1,21 +1,31 @@
-"""Slots: small numbers, unique among the peers of a namespace, that route job ids."""
+"""Who is served in a namespace: slots, small unique numbers that route job ids, and projects. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from itertools import takewhile
 
 from symfed_operator.errors import SlotsExhaustedError
 from symfed_wire.jobs import SLOT_LIMIT
 from symfed_wire.resources import FederationPeer
 
 
-def choose_slot(peer: FederationPeer, oldest_first: Iterable[FederationPeer]) -> int:
-    """The peer's slot, if no older peer has it too; else the smallest free one from 1 on.
+def project_holder(oldest_first: Sequence[FederationPeer]) -> FederationPeer:
+    """Which of the peers that name one project has it: who is served already, else the oldest.
+
+    Creation times have whole seconds, so the age alone could take a project from a peer that runs.
+    """
+    return min(oldest_first, key=lambda peer: peer.status.slot is None)  # min keeps the order of equals
+
+
+def choose_slot(peer: FederationPeer, oldest_first: Sequence[FederationPeer]) -> int:
+    """The slot that the peer has, unless an older peer has it too; else the smallest free one from 1 on.
 
     Raises SlotsExhaustedError.
     """
-    others = [other for other in oldest_first if other.metadata.uid != peer.metadata.uid]
-    taken = {other.status.slot for other in others}
-    if peer.status.slot is not None and peer.status.slot not in taken:
+    uid = peer.metadata.uid
+    older = takewhile(lambda other: other.metadata.uid != uid, oldest_first)
+    if peer.status.slot is not None and peer.status.slot not in {other.status.slot for other in older}:
         return peer.status.slot
+    taken = {other.status.slot for other in oldest_first if other.metadata.uid != uid}
     free = next((slot for slot in range(1, SLOT_LIMIT) if slot not in taken), None)
     if free is None:
         raise SlotsExhaustedError(

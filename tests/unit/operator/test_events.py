@@ -9,7 +9,7 @@ from symfed_operator.errors import SlotsExhaustedError
 from symfed_operator.events import child_keys, federation_keys, namespace_keys, peer_keys
 from symfed_operator.queue import Key
 from symfed_operator.settings import Settings
-from symfed_operator.slots import choose_slot
+from symfed_operator.slots import choose_slot, project_holder
 from symfed_wire.resources import FederationPeer
 
 CUSTOMER = Key("customer", "n", "n")
@@ -51,10 +51,17 @@ def test_the_smallest_free_slot() -> None:
     assert choose_slot(new, [_peer("a", 1), _peer("b", 3), new]) == 2
 
 
-def test_a_slot_is_kept_unless_somebody_else_has_it() -> None:
+def test_a_slot_is_kept_unless_an_older_peer_has_it() -> None:
     mine = _peer("mine", 3)
     assert choose_slot(mine, [_peer("a", 1), mine]) == 3
     assert choose_slot(mine, [_peer("a", 3), mine]) == 1
+    assert choose_slot(mine, [_peer("a", 1), mine, _peer("b", 3)]) == 3
+
+
+def test_a_project_stays_with_the_peer_that_is_served() -> None:
+    older, served, younger = _peer("a", None), _peer("b", 3), _peer("c", 4)
+    assert project_holder([older, served, younger]) is served
+    assert project_holder([older, _peer("b", None)]) is older
 
 
 def test_no_slot_is_left() -> None:
