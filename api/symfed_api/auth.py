@@ -15,6 +15,7 @@ from symfed_wire.signing import (
     DateOutsideWindowError,
     SignedRequest,
     check_date,
+    check_nonce,
     content_md5,
     is_signed,
     string_to_sign,
@@ -51,6 +52,7 @@ def check_head(head: RequestHead, now: datetime) -> None:
         raise BadRequestError("sym-date header is null")
     try:
         check_date(head.date, now)
+        check_nonce(head.nonce, head.query)
     except (MalformedError, DateOutsideWindowError) as error:
         raise BadRequestError(str(error)) from None
 
@@ -69,6 +71,8 @@ def authenticate(
         text = body.decode()
     except UnicodeDecodeError:
         raise BadRequestError("The body is not text in UTF-8") from None
+    if text.startswith(V2_PREFIX) and not head.nonce:
+        raise BadRequestError("A body in the second form (v2.) needs the header sym-nonce")
     key = customer.secret_key if customer else _NOBODYS_KEY
     readings = [_signed(head, body, text, resource) for resource in _resources(head)]
     matches = [is_signed(reading, key, head.authorization) for reading in readings]
@@ -79,7 +83,7 @@ def authenticate(
         namespace=customer.namespace,
         secret_key=customer.secret_key,
         line=RequestLine(head.verb, head.path, head.query, head.date),
-        is_second_form=bool(head.nonce) or text.startswith(V2_PREFIX),
+        is_second_form=bool(head.nonce),
     )
 
 

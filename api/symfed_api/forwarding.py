@@ -30,6 +30,7 @@ async def forward(gateway: Gateway, caller: Caller, peer: FederationPeer, reques
         body=caller.open_plain(await request.body()),
         content_type=request.headers.get("content-type", ""),
         request_id=_request_id(request),
+        nonce=request.headers.get("sym-nonce", ""),
     )
     namespace, name = peer.metadata.namespace, peer.metadata.name
     try:

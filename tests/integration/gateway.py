@@ -27,7 +27,7 @@ GATEWAY = Path(sys.executable).parent / "symfed-gateway"
 OWN_NATS = "nats://symfed-nats.symfed-system.svc:4222,nats://172.30.0.2:30422"
 CREATE = {"fed_name": "iris", "sync_sched": "m30", "nats_hosts": "nats://172.30.0.2:30422"}
 FEDERATION_KEY = base64.b64encode(bytes(range(16))).decode()
-DOCUMENT_KEY = base64.b64encode(bytes(32)).decode()
+DOCUMENT_KEY = base64.b64encode(bytes(range(32))).decode()
 
 
 class NodeHandler(BaseHTTPRequestHandler):
@@ -47,6 +47,7 @@ class NodeHandler(BaseHTTPRequestHandler):
                 "name": name,
                 "body": body.decode(),
                 "request_id": self.headers.get("sym-request-id"),
+                "nonce": self.headers.get("sym-nonce"),
             }
         )
         status, text, values = nodes.answer(namespace, name, token, f"/{rest}")

@@ -34,6 +34,7 @@ from tests.integration.servers import ControlPlane, wait_until
 
 UUID = "00000000-0000-4000-8000-000000000001"
 OTHER_UUID = "00000000-0000-4000-8000-000000000002"
+NONCE = "0123456789abcdef"
 IDENTITY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 
 
@@ -215,7 +216,7 @@ def test_an_invitation_in_the_second_form(tenant: Tenant) -> None:
     tenant.create()
     tenant.make_federation_ready()
     body = {"passwd": "a password of some length", "fed_rest_host": "http://h", "fed_info_format": "v2"}
-    answer = tenant.call("POST", "/fedml/p1/getEncrypted", sealed=body, nonce="n1")
+    answer = tenant.call("POST", "/fedml/p1/getEncrypted", sealed=body, nonce=NONCE)
     invitation = answer.json()["values"]["fedInfoEncrypted"]
     assert invitation.startswith("v2.")
     assert open_invitation(invitation, body["passwd"])["fed_name"] == "iris"
@@ -410,6 +411,7 @@ def test_data_calls_go_to_the_projects_node(tenant: Tenant, nodes: Nodes) -> Non
         "name": "p1",
         "body": '{"data": []}',
         "request_id": "r1",
+        "nonce": None,
     }
     tenant.put_secret("p1-token", {"token": "t2"})  # the node was made anew
     nodes.tokens[tenant.namespace, "p1"] = "t2"
@@ -423,6 +425,9 @@ def test_data_calls_go_to_the_projects_node(tenant: Tenant, nodes: Nodes) -> Non
         "sym-request-id is longer than 64 characters",
     )
     assert nodes.seen[-1]["request_id"] == "Z\xfcrich"
+
+    tenant.call("POST", "/projects/p1/learn", plain="{}", nonce=NONCE)
+    assert nodes.seen[-1]["nonce"] == NONCE
 
     built = tenant.call("POST", "/projects/p1/build", "algo=mlr&modelid=m1", plain="{}")
     assert text_of(built) == (202, "Job Created")
@@ -447,7 +452,7 @@ def test_a_job_is_on_the_node_with_its_slot(tenant: Tenant, nodes: Nodes) -> Non
     assert listed == {"jobs": [{"jobId": "p1"}, {"jobId": "p2"}]}
 
 
-@pytest.mark.parametrize("nonce", ["", "n1"])
+@pytest.mark.parametrize("nonce", ["", NONCE])
 def test_info_comes_encrypted_in_the_form_that_was_asked_in(tenant: Tenant, nodes: Nodes, nonce: str) -> None:
     tenant.create()
     tenant.set_status("federationpeers", "p1", uuid=UUID)

@@ -12,6 +12,7 @@ from symfed_wire.errors import MalformedError, SymfedError
 OLDEST = timedelta(minutes=5)
 NEWEST = timedelta(minutes=1)
 
+_NONCE = re.compile(r"[A-Za-z0-9-]{16,64}")
 _DATE = re.compile(r"(\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2});\d+")
 
 
@@ -26,7 +27,7 @@ class SignedRequest:
     """The parts of a request that its signature covers.
 
     `resource` is the path (or full URL up to `?`) and `query` the raw query, both as sent;
-    `md5` is base64 and empty without a body; `nonce` belongs to the second form only.
+    `md5` is base64 and empty without a body; `nonce` belongs to the second form only (`check_nonce`).
     """
 
     verb: str
@@ -90,6 +91,18 @@ def check_date(text: str, now: datetime) -> None:
         raise MalformedError("Invalid Date Format") from None
     if not now - OLDEST <= date <= now + NEWEST:
         raise DateOutsideWindowError("Please update your server time, it is likely out of sync with UTC")
+
+
+def check_nonce(nonce: str, query: str) -> None:
+    """Check the header `sym-nonce`, empty when there is none, against the raw query.
+
+    Query and nonce are both the last line of what is signed, so neither may look like the other: a request
+    that was captured could be sent again with the one in the place of the other. Raises MalformedError.
+    """
+    if nonce and not _NONCE.fullmatch(nonce):
+        raise MalformedError("sym-nonce is not 16 to 64 letters, digits and -")
+    if not nonce and _NONCE.fullmatch(query):
+        raise MalformedError("The query has the form of a sym-nonce; it needs a = at least")
 
 
 def websocket_string_to_sign(

@@ -25,6 +25,7 @@ from symfed_wire.signing import SignedRequest, content_md5, format_date, sign, s
 KEY = base64.b64encode(bytes(range(16))).decode()
 PATH = "/symetry/rest/c1/projects/p%201/learn"
 HOST = "http://gateway.test"
+NONCE = "0123456789abcdef0123456789abcdef"
 
 
 class Directory:
@@ -140,9 +141,43 @@ async def test_the_external_address_may_be_signed_too() -> None:
 
 
 async def test_a_nonce_is_signed_and_means_the_second_form() -> None:
-    sent = Sent(nonce="n1")
+    sent = Sent(nonce=NONCE)
     assert (await sent.send()).json()["second"] is True
-    assert (await replace(sent, headers={"sym-nonce": "n2"}).send()).status_code == 401
+    assert (await replace(sent, headers={"sym-nonce": NONCE[::-1]}).send()).status_code == 401
+
+
+async def test_a_query_does_not_pass_for_a_nonce_nor_a_nonce_for_a_query() -> None:
+    """Both stand on the last line of what is signed."""
+    captured = Sent(verb="GET", body=b"", query="useLocal=true", date=minutes(0))
+    assert (await captured.send()).status_code == 200
+    replayed = replace(captured, query="", nonce="useLocal=true")
+    assert sign(replayed.signed(), KEY) == sign(captured.signed(), KEY)
+    answer = await replayed.send()
+    assert (answer.status_code, answer.json()["statusString"]) == (
+        400,
+        "sym-nonce is not 16 to 64 letters, digits and -",
+    )
+    with_nonce = Sent(verb="GET", body=b"", query="", nonce=NONCE, date=minutes(0))
+    assert (await with_nonce.send()).status_code == 200
+    replayed = replace(with_nonce, query=NONCE, nonce="")
+    assert sign(replayed.signed(), KEY) == sign(with_nonce.signed(), KEY)
+    assert (await replayed.send()).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "nonce", ["n1", "n" * 65, "0123456789abcde=", "0123456789abcde\xfc", "0123456789abcde_"]
+)
+async def test_what_is_no_nonce_is_refused(nonce: str) -> None:
+    assert (await Sent(nonce=nonce).send()).status_code == 400
+
+
+async def test_a_body_in_the_second_form_needs_a_nonce() -> None:
+    answer = await Sent(body=b"v2.AAAA").send()
+    assert (answer.status_code, answer.json()["statusString"]) == (
+        400,
+        "A body in the second form (v2.) needs the header sym-nonce",
+    )
+    assert (await Sent(body=b"v2.AAAA", nonce=NONCE).send()).status_code == 200
 
 
 @pytest.mark.parametrize(

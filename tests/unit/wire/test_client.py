@@ -69,6 +69,7 @@ def assert_signed(request: httpx.Request) -> None:
         md5=signing.content_md5(body),
         nonce=request.headers.get("sym-nonce", ""),
     )
+    signing.check_nonce(signed.nonce, query)
     assert signing.is_signed(signed, KEY, request.headers["Authorization"])
 
 
