@@ -5,6 +5,7 @@ import json
 from tests.cluster import kubectl
 from tests.cluster.console import ClusterError, run, step
 from tests.cluster.images import Image
+from tests.cluster.kubectl import KUBECONFIG
 from tests.cluster.layout import HANDOVER, REPOSITORY
 
 NAME = "symfed"
@@ -12,21 +13,27 @@ CONFIG = REPOSITORY / "kind-config.yaml"
 
 
 def up() -> None:
-    """Makes the cluster unless it is there and hands its kubeconfig to the checkout."""
+    """Makes the cluster unless it is there and hands its kubeconfig to the checkout.
+
+    One that was interrupted while it was made is listed but does not answer: it is made anew.
+    """
     HANDOVER.mkdir(mode=0o700, exist_ok=True)
+    if NAME in run(["kind", "get", "clusters"]).split() and not _answers():
+        down()
     if NAME not in run(["kind", "get", "clusters"]).split():
         with step("kind cluster"):
             run(
-                [
-                    "kind",
-                    "create",
-                    "cluster",
-                    f"--config={CONFIG}",
-                    f"--kubeconfig={kubectl.KUBECONFIG}",
-                    "--wait=3m",
-                ]
+                ["kind", "create", "cluster", f"--config={CONFIG}", f"--kubeconfig={KUBECONFIG}", "--wait=3m"]
             )
-    run(["kind", "export", "kubeconfig", f"--name={NAME}", f"--kubeconfig={kubectl.KUBECONFIG}"])
+
+
+def _answers() -> bool:
+    try:
+        run(["kind", "export", "kubeconfig", f"--name={NAME}", f"--kubeconfig={KUBECONFIG}"])
+        kubectl.kubectl("get", "nodes")
+    except ClusterError:
+        return False
+    return True
 
 
 def load(image: Image) -> None:

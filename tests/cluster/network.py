@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.cluster.console import run
+from tests.cluster.console import ClusterError, run
 from tests.cluster.layout import (
     BRIDGE,
     BRIDGE_ADDRESS,
@@ -18,6 +18,7 @@ from tests.cluster.layout import (
 
 ASK = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1], timeout=3).read().decode())"
 HANDLE = Path("/run/netns") / NAMESPACE
+BRIDGE_SETTINGS = Path("/proc/sys/net/bridge")
 KERNEL_SETTINGS = {
     "net/ipv4/ip_forward": "1",
     # a Service's answer must pass the rules that translated its question, also between two pods of the bridge
@@ -50,8 +51,22 @@ def up() -> None:
     prefix = POD_RANGE.partition("/")[2]
     run(inside("ip", "address", "replace", f"{BRIDGE_ADDRESS}/{prefix}", "dev", BRIDGE))
     run(inside("ip", "link", "set", BRIDGE, "up"))
+    load_bridge_filter()
     for name, value in KERNEL_SETTINGS.items():
         run(inside("sh", "-c", f'echo {value} > "/proc/sys/{name}"'))
+
+
+def load_bridge_filter() -> None:
+    """Loads br_netfilter where the kernel has it as a module, as Docker does where it runs."""
+    if BRIDGE_SETTINGS.exists():
+        return
+    try:
+        run(["modprobe", "br_netfilter"])
+    except (ClusterError, FileNotFoundError) as error:
+        raise ClusterError(
+            f"the kernel has no {BRIDGE_SETTINGS}: load its module br_netfilter (`modprobe br_netfilter`), "
+            f"then try again. {error}"
+        ) from None
 
 
 def down() -> None:
@@ -74,5 +89,8 @@ def ask_http(address: str, port: int, path: str) -> str:
 
 
 def succeeds(command: list[str]) -> bool:
-    """Whether a command that only asks answers yes."""
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    """Whether a command that only asks answers yes; a program that is not installed answers no."""
+    try:
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    except FileNotFoundError:
+        return False
