@@ -11,6 +11,7 @@ from pydantic import JsonValue
 
 from symfed_operator.errors import ForeignObjectError
 from symfed_wire.documents import WireModel
+from symfed_wire.errors import MalformedError
 from symfed_wire.kube import EVENTS, ConflictError, JsonObject, Kube, NotFoundError, Resource
 from symfed_wire.names import FINALIZER, RECONCILE
 from symfed_wire.resources import Federation, FederationPeer, ObjectMeta
@@ -43,8 +44,13 @@ class SecretObject(WireModel):
     data: Mapping[str, str] = {}
 
     def text(self, key: str) -> str | None:
-        """The text under a key, or None when there is no such key."""
-        return base64.b64decode(self.data[key]).decode() if key in self.data else None
+        """The text under a key, or None when there is no such key. Raises MalformedError."""
+        if key not in self.data:
+            return None
+        try:
+            return base64.b64decode(self.data[key]).decode()
+        except UnicodeDecodeError:  # its message would hold the bytes
+            raise MalformedError(f"Secret {self.metadata.name}, key {key}: not a text in UTF-8") from None
 
 
 class _Child(WireModel):

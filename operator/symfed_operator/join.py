@@ -47,9 +47,11 @@ class OpenedInvitation(WireModel):
 
 def parse_invitation(secret: SecretObject) -> OpenedInvitation:
     """Read the Secret with the opened invitation's keys. Raises InvitationIncompleteError."""
-    texts = {key: secret.text(key) for key in secret.data}
     try:
+        texts = {key: secret.text(key) for key in secret.data}
         invitation = OpenedInvitation.model_validate(texts)
+    except MalformedError as error:
+        raise InvitationIncompleteError(f"{error}; pass the opened invitation on unchanged") from None
     except ValidationError as error:
         raise InvitationIncompleteError(
             f"Secret {secret.metadata.name}: {describe_faults(error)}; "

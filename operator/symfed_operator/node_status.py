@@ -7,6 +7,7 @@ from pydantic.alias_generators import to_camel
 
 from symfed_operator.conditions import false, true
 from symfed_wire.documents import WireModel
+from symfed_wire.errors import SymfedError
 from symfed_wire.kube import JsonObject
 from symfed_wire.resources import Condition
 
@@ -71,6 +72,17 @@ def node_ready(stateful_set: JsonObject | None, pod: JsonObject | None) -> Condi
         return true("NodeReady", "Ready")
     reason, message = _pending_reason(status)
     return false("NodeReady", reason, message)
+
+
+def volume_not_resized(node: Condition, size: int | str, refusal: SymfedError) -> Condition:
+    """`NodeReady` when the volume claim cannot become as large as `spec.storage.size` says."""
+    text = (
+        f"spec.storage.size is {size}, but the volume claim stays as it is: {refusal}; "
+        "set allowVolumeExpansion on its StorageClass"
+    )
+    if node.status != "True":
+        text = f"{text}; the node: {node.reason}: {node.message}"
+    return false("NodeReady", "VolumeNotResized", text)
 
 
 def _pending_reason(status: _PodStatus) -> tuple[str, str]:

@@ -3,7 +3,8 @@
 import logging
 import secrets
 import uuid
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
 from symfed_operator import departure
 from symfed_operator.backends.nats import keys
@@ -19,16 +20,16 @@ from symfed_operator.conditions import (
 )
 from symfed_operator.context import Context
 from symfed_operator.customer import NamespaceObject
-from symfed_operator.errors import ForeignObjectError, SlotsExhaustedError
 from symfed_operator.granted import Place, find_place
 from symfed_operator.manifests import (
     NodeSettings,
+    claim_name,
     node_children,
     node_secret_manifest,
     token_secret_manifest,
 )
 from symfed_operator.members import live_peers
-from symfed_operator.node_status import node_ready
+from symfed_operator.node_status import node_ready, volume_not_resized
 from symfed_operator.queue import Key, federation_key, peer_key
 from symfed_operator.records import (
     MemberRecord,
@@ -39,6 +40,7 @@ from symfed_operator.records import (
 )
 from symfed_operator.slots import choose_slot, project_holder
 from symfed_operator.statefulset import stateful_set
+from symfed_wire.errors import SymfedError
 from symfed_wire.kube import (
     NAMESPACES,
     NETWORK_POLICIES,
@@ -51,6 +53,12 @@ from symfed_wire.kube import (
     SERVICES,
     STATEFUL_SETS,
     VOLUME_CLAIMS,
+    ConflictError,
+    ForbiddenError,
+    InvalidError,
+    JsonObject,
+    Kube,
+    NotFoundError,
 )
 from symfed_wire.names import CUSTOMER_LABEL
 from symfed_wire.node_config import NodeConfig
@@ -72,7 +80,8 @@ async def reconcile(context: Context, key: Key) -> float | None:
     if is_paused(peer.metadata):
         return context.settings.drift_seconds
     if peer.metadata.deletion_timestamp is not None:
-        return await departure.reconcile(context, peer)
+        async with _telling(context, peer, "NodeReady" if peer.is_hosted else "Granted"):
+            return await departure.reconcile(context, peer)
     if peer.is_remote:
         return await _reconcile_remote(context, peer)
     return await _reconcile_hosted(context, peer)
@@ -81,7 +90,8 @@ async def reconcile(context: Context, key: Key) -> float | None:
 async def _reconcile_remote(context: Context, peer: FederationPeer) -> float | None:
     """Its federation grants it; here the condition that says so."""
     await add_finalizer(context.kube, PEERS, peer.metadata)
-    stored = await context.records.find(member_record_name(peer.metadata.uid), MemberRecord)
+    async with _telling(context, peer, "Granted"):
+        stored = await context.records.find(member_record_name(peer.metadata.uid), MemberRecord)
     if stored is not None and stored.record.answer is not None:
         granted = true("Granted", "Granted", "the member's account and users are made")
     else:
@@ -104,26 +114,34 @@ async def _reconcile_hosted(context: Context, peer: FederationPeer) -> float | N
         if obstacle is not None:
             await _write_status(context, peer, peer.status, [obstacle])
             return context.settings.drift_seconds
-        await add_finalizer(context.kube, PEERS, peer.metadata)
-        stored = await context.records.ensure(peer_record_name(peer.metadata.uid), PeerRecord, _new_record)
-        try:
+        async with _telling(context, peer, "NodeReady"):
+            await add_finalizer(context.kube, PEERS, peer.metadata)
+            name = peer_record_name(peer.metadata.uid)
+            stored = await context.records.ensure(name, PeerRecord, _new_record)
             peer = await _identified(context, peer, stored.record, everybody)
-        except SlotsExhaustedError as error:
-            await _write_status(context, peer, peer.status, [failed("Ready", error)])
-            return context.settings.drift_seconds
-    place = await find_place(context, peer, stored)
-    try:
+    async with _telling(context, peer, "Joined"):
+        place = await find_place(context, peer, stored)
+    joined = [] if place.joined is None else [place.joined]
+    async with _telling(context, peer, "NodeReady", joined):
         ready = await _apply_children(context, peer, stored.record, place)
-    except ForeignObjectError as error:
-        await _write_status(context, peer, peer.status, _conditions(place, failed("NodeReady", error)))
-        raise
-    await _write_status(context, peer, peer.status, _conditions(place, ready))
+    parts = [*joined, ready]
+    await _write_status(context, peer, peer.status, [summary(parts), *parts])
     return context.settings.drift_seconds
 
 
-def _conditions(place: Place, node: Condition) -> list[Condition]:
-    parts = [node] if place.joined is None else [place.joined, node]
-    return [summary(parts), *parts]
+@asynccontextmanager
+async def _telling(
+    context: Context, peer: FederationPeer, name: str, before: Sequence[Condition] = ()
+) -> AsyncIterator[None]:
+    """An error within becomes the peer's condition of that name, and goes on to the worker's back-off."""
+    try:
+        yield
+    except (ConflictError, NotFoundError):
+        raise  # somebody was faster; the next reconcile sees what is there then
+    except SymfedError as error:
+        parts = [*before, failed(name, error)]
+        await _write_status(context, peer, peer.status, [summary(parts), *parts])
+        raise
 
 
 async def _obstacle(
@@ -176,15 +194,30 @@ async def _apply_children(
     children = node_children(peer, settings)
     await create_child(kube, SECRETS, token_secret_manifest(peer, secrets.token_urlsafe(_TOKEN_BYTES)))
     await apply_child(kube, SECRETS, node_secret_manifest(peer, config))
+    refused = None
     if children.volume_claim is not None:
-        await apply_child(kube, VOLUME_CLAIMS, children.volume_claim)
+        refused = await _apply_claim(kube, peer, children.volume_claim)
     await apply_child(kube, SERVICE_ACCOUNTS, children.service_account)
     await apply_child(kube, ROLES, children.role)
     await apply_child(kube, ROLE_BINDINGS, children.role_binding)
     await apply_child(kube, SERVICES, children.service)
     await apply_child(kube, NETWORK_POLICIES, children.network_policy)
     applied = await apply_child(kube, STATEFUL_SETS, stateful_set(peer, config, settings))
-    return node_ready(applied, await kube.find(PODS, meta.namespace, f"{meta.name}-0"))
+    ready = node_ready(applied, await kube.find(PODS, meta.namespace, f"{meta.name}-0"))
+    return ready if refused is None else volume_not_resized(ready, peer.spec.storage.size, refused)
+
+
+async def _apply_claim(
+    kube: Kube, peer: FederationPeer, claim: JsonObject
+) -> ForbiddenError | InvalidError | None:
+    """Returns the refusal of a change, since the node goes on with the claim as it is."""
+    try:
+        await apply_child(kube, VOLUME_CLAIMS, claim)
+    except (ForbiddenError, InvalidError) as error:
+        if await kube.find(VOLUME_CLAIMS, peer.metadata.namespace, claim_name(peer) or "") is None:
+            raise  # without a claim there is no node
+        return error
+    return None
 
 
 async def _node_config(

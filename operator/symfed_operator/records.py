@@ -18,6 +18,7 @@ from symfed_operator.backends.base import FederationSeeds, MemberSeeds
 from symfed_operator.cluster import LABEL_MANAGED_BY, MANAGER, SecretObject, secret_data
 from symfed_operator.errors import DamagedRecordError
 from symfed_wire.documents import PeerUuid, Signed, WireModel, describe_faults
+from symfed_wire.errors import MalformedError
 from symfed_wire.join import JoinAnswer
 from symfed_wire.kube import SECRETS, ConflictError, JsonObject, Kube
 from symfed_wire.node_config import PeerSecrets
@@ -177,6 +178,8 @@ class Records:
         name = secret.metadata.name
         try:
             record = model.model_validate_json(secret.text(_FILE) or "")
+        except MalformedError as error:
+            raise DamagedRecordError(f"{self._namespace}: {error}; restore it") from None
         except ValidationError as error:
             raise DamagedRecordError(
                 f"Secret {self._namespace}/{name}, key {_FILE}: {describe_faults(error)}; restore it"

@@ -2,8 +2,8 @@
 
 import pytest
 
-from symfed_operator.node_status import node_ready
-from symfed_wire.kube import JsonObject
+from symfed_operator.node_status import node_ready, volume_not_resized
+from symfed_wire.kube import ForbiddenError, JsonObject
 
 SET: JsonObject = {"status": {"replicas": 1}}
 
@@ -72,3 +72,14 @@ def test_ready() -> None:
 def test_without_objects() -> None:
     assert node_ready(SET, None).reason == "Starting"
     assert node_ready(None, None).reason == "NotStarted"
+
+
+def test_a_claim_that_cannot_grow_hides_no_trouble_of_the_pod() -> None:
+    refusal = ForbiddenError("only dynamically provisioned pvc can be resized")
+    running = volume_not_resized(node_ready({"status": {"readyReplicas": 1}}, None), "2Gi", refusal)
+    assert (running.status, running.reason) == ("False", "VolumeNotResized")
+    assert "2Gi" in running.message
+    assert str(refusal) in running.message
+    assert "allowVolumeExpansion" in running.message
+    pending = volume_not_resized(node_ready({}, PODS["unschedulable"][0]), "2Gi", refusal)
+    assert pending.message == f"{running.message}; the node: Unschedulable: no gpu"
