@@ -8,9 +8,16 @@ from symfed_api import manifests
 from symfed_api.caller import Caller
 from symfed_api.errors import TakenError, project_exists
 from symfed_api.gateway import Gateway
-from symfed_api.objects import create_or_take_over, create_secret, find_project, list_federations
+from symfed_api.objects import (
+    create_last,
+    create_or_take_over,
+    create_secret,
+    find_project,
+    list_federations,
+    take_away,
+)
 from symfed_wire.federation_map import parse_create_map
-from symfed_wire.kube import FEDERATIONS, PEERS, ConflictError
+from symfed_wire.kube import FEDERATIONS, ForbiddenError, InvalidError, JsonObject
 
 
 async def create_federation(
@@ -18,8 +25,8 @@ async def create_federation(
 ) -> str:
     """Create Secret, Federation and FederationPeer in this order; the last one is the commit.
 
-    A repeat after a crash takes over what an identical request has made. Returns the project id.
-    Raises FederationMapError, TakenError.
+    A repeat after a crash takes over what an identical request has made; a refusal takes it away again.
+    Returns the project id. Raises FederationMapError, TakenError.
     """
     parsed = parse_create_map(keys, pid, persist)
     project, kube, namespace = parsed.peer.project, gateway.kube, caller.namespace
@@ -35,13 +42,17 @@ async def create_federation(
             raise name_taken
 
     is_managed = parsed.nats is not None and gateway.settings.is_own_nats(parsed.nats.hosts)
+    made: list[JsonObject] = []
     secret = manifests.federation_credentials(parsed, namespace, digest, is_managed=is_managed)
     if secret is not None:
         await create_secret(kube, namespace, secret)
+        made.append(secret)
     federation = manifests.federation(parsed, namespace, digest, is_managed=is_managed)
-    await create_or_take_over(kube, FEDERATIONS, namespace, federation, name_taken)
     try:
-        await kube.create(PEERS, namespace, manifests.admin_peer(parsed, namespace, digest))
-    except ConflictError:
-        raise project_exists(project, caller.customer) from None
+        made.append(await create_or_take_over(kube, FEDERATIONS, namespace, federation, name_taken))
+    except (TakenError, InvalidError, ForbiddenError):
+        await take_away(kube, namespace, made)
+        raise
+    peer = manifests.admin_peer(parsed, namespace, digest)
+    await create_last(kube, namespace, peer, made, project_exists(project, caller.customer))
     return project

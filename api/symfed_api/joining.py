@@ -8,9 +8,8 @@ from symfed_api import manifests
 from symfed_api.caller import Caller
 from symfed_api.errors import RefusedError, project_exists
 from symfed_api.gateway import Gateway
-from symfed_api.objects import create_secret, delete_with_secrets, find_peer, find_project, poll
+from symfed_api.objects import create_last, create_secret, delete_with_secrets, find_peer, find_project, poll
 from symfed_wire.federation_map import parse_join_map
-from symfed_wire.kube import PEERS, ConflictError
 from symfed_wire.resources import Condition, FederationPeer, find_condition
 
 INVITATION_REFUSED = "InvitationRefused"
@@ -29,12 +28,11 @@ async def join_federation(
     if await find_project(kube, namespace, project) is not None:
         raise project_exists(project, caller.customer)
     digest = manifests.request_digest(caller.secret_key, "createJoin", keys, pid, persist)
-    for secret in manifests.join_secrets(parsed, namespace, digest):
+    made = manifests.join_secrets(parsed, namespace, digest)
+    for secret in made:
         await create_secret(kube, namespace, secret)
-    try:
-        body = await kube.create(PEERS, namespace, manifests.joined_peer(parsed, namespace, digest))
-    except ConflictError:
-        raise project_exists(project, caller.customer) from None
+    manifest = manifests.joined_peer(parsed, namespace, digest)
+    body = await create_last(kube, namespace, manifest, made, project_exists(project, caller.customer))
     peer = FederationPeer.model_validate(body)
     refusal = await _verdict(gateway, peer)
     if refusal is not None:

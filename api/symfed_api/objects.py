@@ -5,7 +5,7 @@ import base64
 import binascii
 import logging
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from symfed_api.errors import TakenError, no_such_project
@@ -16,8 +16,10 @@ from symfed_wire.kube import (
     SECRETS,
     ConflictError,
     ForbiddenError,
+    InvalidError,
     JsonObject,
     Kube,
+    KubeError,
     NotFoundError,
     Resource,
 )
@@ -120,6 +122,36 @@ async def delete_with_secrets(kube: Kube, item: Federation | FederationPeer) -> 
     await kube.delete(resource, namespace, item.metadata.name, uid=item.metadata.uid)
 
 
+async def create_last(
+    kube: Kube, namespace: str, peer: JsonObject, made: Sequence[JsonObject], taken: TakenError
+) -> JsonObject:
+    """Create a request's last object, its peer; when it is refused, `made` by this request goes again.
+
+    Not when nobody knows whether it was created, or an equal request has created it: then `made` is in use
+    or soon will be. Raises `taken` when the name is, KubeError.
+    """
+    try:
+        return await kube.create(PEERS, namespace, peer)
+    except ConflictError as error:
+        existing = await kube.find(PEERS, namespace, _name(peer))
+        if existing is None or _digest(existing) != _digest(peer):
+            await take_away(kube, namespace, made)
+        raise taken from error
+    except (InvalidError, ForbiddenError):
+        await take_away(kube, namespace, made)
+        raise
+
+
+async def take_away(kube: Kube, namespace: str, made: Sequence[JsonObject]) -> None:
+    """Delete what a request has made, last made first; what cannot be deleted stays, and the log says so."""
+    for item in reversed(made):
+        resource = SECRETS if item["kind"] == SECRETS.kind else FEDERATIONS
+        try:
+            await kube.delete(resource, namespace, _name(item), uid=_uid(item))
+        except KubeError as error:
+            _logger.warning("%s %s/%s is left behind: %s", item["kind"], namespace, _name(item), error)
+
+
 async def read_secret_text(kube: Kube, namespace: str, name: str, key: str) -> str | None:
     """One entry of a Secret; None while it, or the right to read it, is not there."""
     try:
@@ -150,6 +182,12 @@ async def poll(read: Callable[[], Awaitable[Found | None]], seconds: float) -> F
 def _name(manifest: JsonObject) -> str:
     metadata = manifest["metadata"]
     return str(metadata["name"]) if isinstance(metadata, dict) else ""
+
+
+def _uid(item: JsonObject) -> str | None:
+    metadata = item["metadata"]
+    uid = metadata.get("uid") if isinstance(metadata, dict) else None
+    return str(uid) if uid else None
 
 
 def _is_terminating(item: JsonObject) -> bool:

@@ -156,6 +156,17 @@ def test_a_repeat_after_a_crash_takes_over_what_is_there(tenant: Tenant) -> None
     assert tenant.object("federations", "iris")["metadata"]["uid"] == uid
 
 
+def test_a_peer_whose_object_name_is_taken_leaves_nothing(tenant: Tenant) -> None:
+    manifest = {"apiVersion": "symfed.dev/v1alpha1", "kind": "FederationPeer", "spec": {"project": "another"}}
+    tenant.api("POST", tenant.path("federationpeers"), manifest | {"metadata": {"name": "p1"}})
+    exists = f"Customer [{tenant.id}] already have SYMETRYML with id[p1], "
+    assert text_of(tenant.create(nats_hosts="nats://nats.example.org", nats_sec_token="t")) == (409, exists)
+    assert text_of(tenant.call("POST", "/fedml/createJoin", "pid=p1", sealed=JOIN)) == (409, exists)
+    assert tenant.names("federations") == []
+    assert tenant.names("secrets") == ["symfed-customer"]
+    assert tenant.create("p2").status_code == 201
+
+
 def test_create_names_every_fault(tenant: Tenant) -> None:
     answer = tenant.call("POST", "/fedml/create", sealed=CREATE | {"sync_sched": "x5", "fed_name": ""})
     assert text_of(answer) == (
@@ -282,7 +293,7 @@ def join_request(uuid: str = UUID) -> JoinRequest:
         peer_uuid=uuid,
         peer_name="hospital",
         identity_key=public(IDENTITY),
-        sealing_key=DOCUMENT_KEY,
+        sealing_key=base64.b64encode(bytes(range(32))).decode(),
         nats_user_keys=keys,
     )
 
