@@ -3,6 +3,7 @@
 import base64
 import os
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
@@ -212,6 +213,15 @@ class World:
     async def publish(self, document: FederationDocument) -> None:
         self.document = document
         await self.backend.publish_document(self.managed, self.signed)
+
+    async def lose_the_store(self) -> None:
+        """NATS comes back with an empty disk, and the operator makes its accounts and streams again."""
+        await self.backend.close()
+        self.server.stop()
+        shutil.rmtree(self.folder / "nats-data")
+        self.server.start()
+        self.grants = await self.backend.apply(self.managed)
+        await self.publish(self.document)
 
     def node(self, number: int, folder: str = "") -> NodeProcess:
         peer = self.peers[number]

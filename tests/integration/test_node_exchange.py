@@ -192,6 +192,31 @@ async def test_nodes_find_each_other_again_after_nats_was_away(world: World) -> 
         wait_for_rows(nodes, 175)
 
 
+def epochs_of(node: NodeProcess) -> dict[str, int]:
+    return {peer: stats["epoch"] for peer, stats in node.stats()["peers"].items()}
+
+
+async def test_snapshots_that_nats_has_lost_are_put_again(world: World) -> None:
+    """Nothing has changed at the peers and no exchange is due; a peer that comes then finds them all."""
+    with world.running(0, 1) as nodes:
+        for node, part in zip(nodes, PARTS, strict=False):
+            node.learn(ROWS[part])
+        nodes[0].ask()
+        wait_for_rows(nodes, 110)
+        before = epochs_of(nodes[0])
+        await world.lose_the_store()
+
+        def have_put_again(node: NodeProcess) -> bool:
+            return all(epoch > before[peer] for peer, epoch in epochs_of(node).items() if before[peer])
+
+        for node in nodes:
+            wait_until(partial(have_put_again, node), "the snapshots are not put again", SECONDS)
+        with world.running(2) as [third]:
+            third.learn(ROWS[PARTS[2]])
+            third.ask()
+            wait_for_rows([*nodes, third], 150)
+
+
 async def test_sealed_snapshots_are_read_by_members(world: World) -> None:
     """With encryption the stored chunks are not the snapshot; members open them with the federation key."""
     federation_key = secrets.token_bytes(16)

@@ -110,7 +110,7 @@ class Exchanger:
             return PAUSED
         if Task.READ in tasks:
             await rounds.read_members()
-        if Task.PUBLISH in tasks:
+        if Task.PUBLISH in tasks or rounds.has_lost_own:
             await rounds.publish(self._project.local)
         if Task.ASK in tasks:
             await self._backend.ask()

@@ -3,32 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
-from symfed_node.exchange.base import Backend, Outgoing, ReplacedError
+from symfed_node.exchange.base import Backend, ExchangeError, Outgoing, ReplacedError
 from symfed_node.exchange.condition import too_few_rows
 from symfed_node.exchange.heads import check_head, next_epoch
 from symfed_node.exchange.keys import PeerKeys, newest_generation
 from symfed_node.exchange.log import SyncLog
+from symfed_node.exchange.own import Encoded, changed_rows, encode_statistics, is_same
 from symfed_node.exchange.store import ExchangeStore
 from symfed_node.federated import Federated, PeerSnapshot, merge_members, read_snapshot
-from symfed_node.statistics.published import publishable, rows_needed, to_snapshot
+from symfed_node.statistics.published import publishable, rows_needed
 from symfed_node.statistics.state import Statistics
 from symfed_wire.documents import (
     FEDERATION_CONTEXT,
+    HEAD_CONTEXT,
     FederationDocument,
     Member,
     Signed,
     SnapshotHead,
-    schema_digest,
     verify_document,
 )
 from symfed_wire.errors import SymfedError
 from symfed_wire.node_config import Membership
-from symfed_wire.snapshot import encode
 
 _READ_ATTEMPTS: Final = 3
 _AT_ONCE: Final = 8  # members whose heads are read at the same time
@@ -47,6 +46,8 @@ class Rounds:
         self._backend = backend
         self._held: dict[str, PeerSnapshot] = {}
         self._knows_own_head = False
+        self._own_head: SnapshotHead | None = None
+        """the own stored head, when it is known and there is one; others may refuse it"""
         self._to_merge = False
         self.log = SyncLog()
         self.behind: dict[str, str] = {}
@@ -60,6 +61,15 @@ class Rounds:
         """Whether the document lists this peer as removed."""
         own = self.document.member(self._peer)
         return own is not None and own.state == "removed"
+
+    @property
+    def has_lost_own(self) -> bool:
+        """Whether the backend is known to have none of the own snapshot, or another one."""
+        held = self._held.get(self._peer)
+        if held is None or not self._knows_own_head:
+            return False
+        stored = self._own_head
+        return stored is None or not is_same(stored, held.head)
 
     @property
     def names(self) -> Mapping[str, str]:
@@ -101,7 +111,10 @@ class Rounds:
         return True
 
     async def read_members(self) -> None:
-        """Read every active member's newest snapshot; one that fails is named in `behind`."""
+        """Read every active member's newest snapshot; one that fails is named in `behind`.
+
+        Raises what keeps the own stored head from being known: without it no epoch is safe.
+        """
         at_once = asyncio.Semaphore(_AT_ONCE)
 
         async def read(member: Member) -> str:
@@ -109,30 +122,39 @@ class Rounds:
                 return await self._read(member)
 
         members = self.document.active_members()
-        faults = await asyncio.gather(*(read(member) for member in members))
-        self.behind = {member.uuid: why for member, why in zip(members, faults, strict=True) if why}
+        # All end before anything else goes on: what is held must not change while it is merged.
+        faults = await asyncio.gather(*(read(member) for member in members), return_exceptions=True)
+        named = zip(members, faults, strict=True)
+        self.behind = {member.uuid: why for member, why in named if isinstance(why, str) and why}
+        for fault in faults:
+            if isinstance(fault, BaseException):
+                raise fault
 
     async def publish(self, local: Statistics | None) -> None:
-        """Put an own snapshot when it has changed enough; says in `cannot_publish` why there is none yet."""
+        """Put an own snapshot when it has changed enough, or when the stored one is gone.
+
+        Says in `cannot_publish` why there is none yet, and in `waiting_rows` how many rows wait for more.
+        """
+        own = self.document.member(self._peer)
+        if own is None:
+            return
+        if not self._knows_own_head:  # else a change of too few rows, or an epoch that was used, might be put
+            await self._read_own(own)
         held = self._held.get(self._peer)
-        needed = rows_needed(len(local.features)) if local is not None else 0
-        rows = 0 if local is None else local.rows
-        self.waiting_rows = 0
-        self.cannot_publish = ""
-        if local is None or rows < needed:
-            self.cannot_publish = "" if held else too_few_rows(rows, needed)
+        rows, needed = (local.rows, rows_needed(len(local.features))) if local else (0, 0)
+        is_enough = local is not None and rows >= needed
+        self.cannot_publish = "" if held or is_enough else too_few_rows(rows, needed)
+        changed = changed_rows(rows, held.head if held else None, self._own_head)
+        self.waiting_rows = changed if is_enough and changed < needed else 0
+        if local is not None and is_enough and changed >= needed:
+            stats = await asyncio.to_thread(publishable, local)
+        elif held is not None and (
+            self.has_lost_own or held.head.key_generation != newest_generation(self.document)
+        ):
+            stats = held.stats  # the same again: the rows since then may be too few to be told apart
+        else:
             return
-        body, features = await asyncio.to_thread(_encode, local)
-        sha256 = hashlib.sha256(body).hexdigest()
-        generation = newest_generation(self.document)
-        if held is not None and held.head.sha256 == sha256:
-            if held.head.key_generation == generation:
-                return
-        elif held is not None and abs(rows - held.head.rows) < needed:
-            self.waiting_rows = abs(rows - held.head.rows)
-            return
-        if self._knows_own_head:  # else an epoch below the stored one might be used, which all others refuse
-            await self._put(body, sha256, rows, features, generation)
+        await self._put(own, await asyncio.to_thread(encode_statistics, stats))
 
     async def merge(self, current: Federated | None) -> Federated | None:
         """The new sum, or `current` when nothing has changed or there is no own snapshot yet."""
@@ -177,19 +199,42 @@ class Rounds:
 
     async def _read(self, member: Member) -> str:
         """Take a member's newest snapshot if it is new; why it could not be taken, or empty."""
+        if member.uuid == self._peer:
+            await self._read_own(member)
+            return ""
         try:
             found = await self._newest(member)
         except SymfedError as error:
-            if member.uuid == self._peer:
-                raise  # without the own head no epoch is safe, and nobody else can be reached either
             text = f"snapshot of {member.name} ({member.uuid}): {error}"
             if self.log.error(member.uuid, text):
                 self.log.receive_errors += 1
             return str(error)
         self.log.well(member.uuid)
-        if member.uuid == self._peer:
-            self._knows_own_head = True
-        return "" if found or member.uuid == self._peer else "has published nothing yet"
+        return "" if found else "has published nothing yet"
+
+    async def _read_own(self, own: Member) -> None:
+        """Know the own stored head, and take its snapshot if it is newer (the volume may be an older one).
+
+        One that the others may refuse (an epoch below, a second digest, chunks that are gone) stops nothing:
+        it is logged, and `has_lost_own` then asks for a snapshot above it. Raises ExchangeError when the
+        backend does not answer, SignatureError and MalformedError for a head that is not from this peer.
+        """
+        self._knows_own_head = False
+        held = self._held.get(self._peer)
+        signed = await self._backend.head(own)
+        self._own_head = None
+        if signed is not None:
+            self._own_head = verify_document(signed, HEAD_CONTEXT, own.identity_key, SnapshotHead)
+            try:
+                head = check_head(signed, own, self.document, held.head if held else None)
+                if held is None or head.epoch > held.head.epoch:
+                    await self._take(own, signed, head)
+                self.log.well(self._peer)
+            except SymfedError as error:
+                if isinstance(error, ExchangeError) and not isinstance(error, ReplacedError):
+                    raise
+                self.log.error(self._peer, f"the own stored snapshot is refused: {error}")
+        self._knows_own_head = True
 
     async def _newest(self, member: Member) -> bool:
         """Whether the member has a snapshot; a new one is held and on the disk when this returns."""
@@ -217,39 +262,37 @@ class Rounds:
         self.log.received += 1
         self.log.event(f"read epoch {head.epoch} of {member.name} ({member.uuid}): {head.rows} rows")
 
-    async def _put(self, body: bytes, sha256: str, rows: int, features: str, generation: int) -> None:
-        held = self._held.get(self._peer)
-        epoch = next_epoch(self._store.epoch(), held.head.epoch if held else 0)
+    async def _put(self, own: Member, encoded: Encoded) -> None:
+        held, stored = self._held.get(self._peer), self._own_head
+        generation = newest_generation(self.document)
+        used = max(self._store.epoch(), held.head.epoch if held else 0)
+        epoch = next_epoch(used, stored.epoch if stored else 0)
         self._store.save_epoch(epoch)
         draft = SnapshotHead(
             federation=self.document.federation,
             peer=self._peer,
             epoch=epoch,
-            rows=rows,
-            schema_digest=features,
-            size=len(body),
-            chunk=len(body),
-            sha256=sha256,
+            rows=encoded.rows,
+            schema_digest=encoded.schema_digest,
+            size=len(encoded.body),
+            chunk=len(encoded.body),
+            sha256=encoded.sha256,
             created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             key_generation=generation,
         )
         sealer = self._keys.sealer(self.document, generation, self._peer, epoch)
-        signed = await self._backend.put(Outgoing(draft, body, sealer), self._keys.sign_head)
+        self._knows_own_head = (
+            False  # until it is held: an answer that is lost may be that of a put that was not
+        )
+        signed = await self._backend.put(Outgoing(draft, encoded.body, sealer), self._keys.sign_head)
         # What the others will read is what is merged here, so it is read back from the bytes.
-        own = self.document.member(self._peer)
-        if own is not None:
-            head = check_head(signed, own, self.document, held.head if held else None)
-            await self._hold(await asyncio.to_thread(read_snapshot, head, body), signed, body)
+        head = check_head(signed, own, self.document, held.head if held else None)
+        await self._hold(await asyncio.to_thread(read_snapshot, head, encoded.body), signed, encoded.body)
+        self._own_head, self._knows_own_head = head, True
         self.log.sent += 1
-        self.log.event(f"published epoch {epoch}: {rows} rows, {len(body)} bytes")
+        self.log.event(f"published epoch {epoch}: {encoded.rows} rows, {len(encoded.body)} bytes")
 
     async def _hold(self, snapshot: PeerSnapshot, signed: Signed, body: bytes) -> None:
         await asyncio.to_thread(self._store.save_snapshot, signed, snapshot.head.peer, body)
         self._held[snapshot.head.peer] = snapshot
         self._to_merge = True
-
-
-def _encode(local: Statistics) -> tuple[bytes, str]:
-    """The body of a snapshot and the digest of its features."""
-    content = to_snapshot(publishable(local))
-    return encode(content), schema_digest(zip(content.names, content.types, strict=True))

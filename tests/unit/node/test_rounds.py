@@ -11,10 +11,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from symfed_node.answers import sync_stats
 from symfed_node.exchange.base import ExchangeError, OnWake, Outgoing, ReplacedError, Sign
-from symfed_node.exchange.condition import Exchanging
 from symfed_node.exchange.keys import PeerKeys
 from symfed_node.exchange.loop import Exchanger
 from symfed_node.exchange.rounds import Rounds
+from symfed_node.exchange.schedule import LOOK
 from symfed_node.exchange.store import ExchangeStore
 from symfed_node.journal import Journal
 from symfed_node.modelstore import ModelStore
@@ -139,6 +139,15 @@ def rounds_of(peer: str, shelf: Shelf, folder: Path) -> Rounds:
     return Rounds(peer, membership, keys, ExchangeStore(folder / peer), InMemory(shelf, peer))
 
 
+def project_in(folder: Path) -> Project:
+    journal = Journal(folder / "journal", checkpoint_bytes=1 << 20)
+    return Project(journal, ModelStore(folder / "models"), created=1)
+
+
+def exchanger_of(rounds: Rounds, shelf: Shelf, peer: str, folder: Path) -> Exchanger:
+    return Exchanger(project_in(folder), rounds, InMemory(shelf, peer), poll_seconds=1, report=print)
+
+
 def rows(count: int = 20, names: str = "ab", kind: str = "C", seed: int = 1) -> Statistics:
     values = np.random.default_rng(seed).normal(size=(len(names), count))
     return accumulate(values, [Feature(name, kind) for name in names], choose_shift(values))
@@ -212,8 +221,12 @@ async def test_nothing_is_published_before_the_own_stored_head_is_known(tmp_path
     one = rounds_of(ONE, shelf, tmp_path)
     with pytest.raises(ExchangeError, match="no answer"):
         await one.read_members()
-    await one.publish(rows())
+    with pytest.raises(ExchangeError, match="no answer"):
+        await one.publish(rows())
     assert shelf.heads == {}
+    shelf.unreachable.clear()
+    await one.publish(rows())
+    assert head_of(ONE, shelf).epoch == 1
 
 
 async def test_a_failed_put_uses_its_epoch_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -229,6 +242,94 @@ async def test_a_failed_put_uses_its_epoch_up(tmp_path: Path, monkeypatch: pytes
             await one.publish(rows(30))
     await one.publish(rows(40))
     assert head_of(ONE, shelf).epoch == 4  # 2 is used up, and 3 would overwrite the stored head's chunks
+
+
+async def test_a_lost_answer_of_a_put_lets_no_change_of_few_rows_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf = Shelf()
+    one = await published(ONE, shelf, tmp_path, rows(20))
+    real = InMemory.put
+
+    async def put_without_answer(self: InMemory, outgoing: Outgoing, sign: Sign) -> Signed:
+        await real(self, outgoing, sign)
+        raise ExchangeError("no answer")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(InMemory, "put", put_without_answer)
+        with pytest.raises(ExchangeError):
+            await one.publish(rows(30))
+    assert head_of(ONE, shelf).rows == 30
+    await one.publish(rows(33))
+    assert (head_of(ONE, shelf).rows, one.waiting_rows) == (30, 3)
+    await one.publish(rows(37))
+    assert head_of(ONE, shelf).rows == 37
+
+
+def restored(shelf: Shelf, heads: dict[str, Signed], bodies: dict[str, bytes]) -> None:
+    """The backend as it was some time ago."""
+    shelf.heads, shelf.bodies = dict(heads), dict(bodies)
+
+
+@pytest.mark.parametrize("now", [40, 43, 60])
+async def test_an_own_head_below_the_published_one_is_put_again(tmp_path: Path, now: int) -> None:
+    """As after the backend's restoration from a backup, with no, few and enough rows learnt since."""
+    shelf = Shelf()
+    one = await published(ONE, shelf, tmp_path, rows(20))
+    old = dict(shelf.heads), dict(shelf.bodies)
+    await one.publish(rows(40))
+    two = await published(TWO, shelf, tmp_path, rows(30))
+    await two.merge(None)
+    restored(shelf, *old)
+    await one.read_members()
+    assert one.has_lost_own
+    assert "epoch 1 is below 2, which was merged before" in one.log.errors[-1]
+    await one.publish(rows(now))
+    head = head_of(ONE, shelf)
+    assert head.epoch == 4  # above 2; and 3 would overwrite the chunks of the stored one
+    assert head.rows == (60 if now == 60 else 40)  # too few rows are never told apart
+    assert one.waiting_rows == now - head.rows
+    await two.read_members()
+    assert two.behind.get(ONE) is None
+    merged = await two.merge(None)
+    assert merged is not None
+    assert merged.members[ONE].epoch == 4
+
+
+async def test_a_second_digest_of_the_own_epoch_is_put_again(tmp_path: Path) -> None:
+    shelf = Shelf()
+    one = await published(ONE, shelf, tmp_path, rows(20))
+    shelf.heads.clear()
+    await published(ONE, shelf, tmp_path / "another", rows(50, seed=3))
+    await one.read_members()
+    assert "two nodes run with the identity of this peer" in one.log.errors[-1]
+    await one.publish(rows(20))
+    assert (head_of(ONE, shelf).epoch, head_of(ONE, shelf).rows) == (2, 20)
+
+
+async def test_an_own_snapshot_whose_chunks_are_gone_is_put_again(tmp_path: Path) -> None:
+    shelf = Shelf()
+    one = await published(ONE, shelf, tmp_path, rows(20))
+    await published(ONE, shelf, tmp_path / "another", rows(30, seed=3))
+    shelf.replaced = 1
+    await one.read_members()
+    assert one.has_lost_own
+    await one.publish(rows(20))
+    assert (head_of(ONE, shelf).epoch, head_of(ONE, shelf).rows) == (3, 20)
+
+
+async def test_a_lost_own_snapshot_is_put_again_at_once(tmp_path: Path) -> None:
+    """As after the backend's restart with an empty disk; no exchange is due, only a look."""
+    shelf = Shelf()
+    one = await published(ONE, shelf, tmp_path, rows(20))
+    await one.merge(None)
+    restored(shelf, {}, {})
+    exchanger = exchanger_of(one, shelf, ONE, tmp_path)
+    await exchanger.once(LOOK)
+    head = head_of(ONE, shelf)
+    assert (head.epoch > 1, head.rows) == (True, 20)
+    await exchanger.once(LOOK)
+    assert head_of(ONE, shelf) == head
 
 
 async def test_a_replaced_snapshot_is_read_again_and_a_bad_one_named(tmp_path: Path) -> None:
@@ -319,10 +420,7 @@ async def test_a_type_conflict_is_the_conditions_reason(tmp_path: Path) -> None:
     shelf = Shelf()
     await published(ONE, shelf, tmp_path, rows())
     two = rounds_of(TWO, shelf, tmp_path)
-    journal = Journal(tmp_path / "journal", checkpoint_bytes=1 << 20)
-    project = Project(journal, ModelStore(tmp_path / "models"), created=1)
-    said: list[Exchanging] = []
-    exchanger = Exchanger(project, two, InMemory(shelf, TWO), poll_seconds=1, report=said.append)
+    exchanger = exchanger_of(two, shelf, TWO, tmp_path)
     assert (await exchanger.once()).reason == "TooFewRows"
     await two.publish(rows(names="ab", kind="B"))
     found = await exchanger.once()
@@ -336,8 +434,7 @@ async def test_sync_stats_name_every_member(tmp_path: Path) -> None:
     shelf = Shelf()
     await published(ONE, shelf, tmp_path, rows())
     two = await published(TWO, shelf, tmp_path, rows(30))
-    journal = Journal(tmp_path / "journal", checkpoint_bytes=1 << 20)
-    project = Project(journal, ModelStore(tmp_path / "models"), created=1)
+    project = project_in(tmp_path)
     project.set_federated(await two.merge(None))
     federated = project.federated
     assert federated is not None
