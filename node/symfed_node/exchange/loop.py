@@ -20,6 +20,7 @@ from symfed_node.exchange.schedule import (
     backoff_seconds,
     parse_schedule,
 )
+from symfed_node.federated import Federated
 from symfed_node.project import Project
 from symfed_wire.errors import SymfedError
 
@@ -108,14 +109,17 @@ class Exchanger:
             return REMOVED
         if not self._pulse:
             return PAUSED
-        if Task.READ in tasks:
-            await rounds.read_members()
-        if Task.PUBLISH in tasks or rounds.has_lost_own:
-            await rounds.publish(self._project.local)
-        if Task.ASK in tasks:
-            await self._backend.ask()
-        federated = await rounds.merge(self._project.federated)
-        self._project.set_federated(federated)
+        try:
+            if Task.READ in tasks:
+                await rounds.read_members()
+            if Task.PUBLISH in tasks or rounds.has_lost_own:
+                await rounds.publish(self._project.local)
+            if Task.ASK in tasks:
+                await self._backend.ask()
+        except Exception:
+            await self._merge()  # what was read counts, and so does a removal, although the own part failed
+            raise
+        federated = await self._merge()
         rounds.log.well("exchange")
         return after_exchange(
             names=rounds.names,
@@ -124,6 +128,11 @@ class Exchanger:
             behind=rounds.behind,
             waiting_rows=rounds.waiting_rows,
         )
+
+    async def _merge(self) -> Federated | None:
+        federated = await self.rounds.merge(self._project.federated)
+        self._project.set_federated(federated)
+        return federated
 
     def _failed(self, error: Exception) -> Exchanging:
         self._refusals = self._refusals + 1 if isinstance(error, RefusedError) else 0

@@ -332,6 +332,40 @@ async def test_a_lost_own_snapshot_is_put_again_at_once(tmp_path: Path) -> None:
     assert head_of(ONE, shelf) == head
 
 
+async def test_a_removal_is_followed_although_nothing_can_be_put(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf = Shelf()
+    await published(TWO, shelf, tmp_path, rows(30))
+    await published(THREE, shelf, tmp_path, rows(40))
+    one = await published(ONE, shelf, tmp_path, rows(20))
+    project = project_in(tmp_path)
+    exchanger = Exchanger(project, one, InMemory(shelf, ONE), poll_seconds=1, report=print)
+    await exchanger.once()
+
+    def sum_of() -> set[str]:
+        federated = project.federated
+        assert federated is not None
+        return set(federated.members)
+
+    assert sum_of() == {ONE, TWO, THREE}
+
+    async def fail(self: Rounds, local: Statistics | None) -> None:
+        raise ExchangeError("no answer")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Rounds, "publish", fail)
+        shelf.document = signed(document(2, removed=TWO))
+        with pytest.raises(ExchangeError):
+            await exchanger.once()
+    assert sum_of() == {ONE, THREE}
+    shelf.unreachable = {ONE}
+    shelf.document = signed(document(3, removed=THREE))
+    with pytest.raises(ExchangeError):
+        await exchanger.once()
+    assert sum_of() == {ONE, TWO}
+
+
 async def test_a_replaced_snapshot_is_read_again_and_a_bad_one_named(tmp_path: Path) -> None:
     shelf = Shelf()
     await published(ONE, shelf, tmp_path, rows())
