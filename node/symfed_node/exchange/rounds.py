@@ -84,7 +84,7 @@ class Rounds:
             for peer, snapshot in self._store.snapshots(self.document).items()
             if peer in merged.members or peer == self._peer
         }
-        federated = self._merge() if self._peer in merged.members else None
+        federated = self._merge() if merged.members and self._peer in self._held else None
         self._to_merge = True  # a crash may have come between a snapshot, or a document, and its merging
         if not self.is_removed:
             self._drop_removed()
@@ -176,11 +176,9 @@ class Rounds:
     def _newest_document(self) -> FederationDocument:
         """The newer one of the operator's and the one on the disk."""
         given = self._verified(self._membership.document)
-        stored = self._store.document()
-        if stored is None:
-            return given
         try:
-            kept = self._verified(stored)
+            stored = self._store.document()
+            kept = given if stored is None else self._verified(stored)
         except SymfedError as error:
             self.log.error("document", f"the document on the disk was refused: {error}")
             return given

@@ -415,6 +415,29 @@ async def test_a_restart_gives_the_same_sum_from_the_disk(tmp_path: Path) -> Non
     assert restored.digest == federated.digest
 
 
+async def test_a_peer_that_is_left_out_keeps_the_sum_over_a_restart(tmp_path: Path) -> None:
+    shelf = Shelf()
+    await published(ONE, shelf, tmp_path, rows())
+    two = await published(TWO, shelf, tmp_path, rows(30, kind="B"))
+    assert rounds_of(TWO, shelf, tmp_path).restore() is None  # nothing was merged yet
+    federated = await two.merge(None)
+    assert federated is not None
+    assert list(federated.members) == [ONE]
+    again = rounds_of(TWO, Shelf(), tmp_path).restore()
+    assert again is not None
+    assert (again.digest, again.left_out) == (federated.digest, federated.left_out)
+
+
+async def test_a_damaged_document_on_the_disk_is_named_and_taken_anew(tmp_path: Path) -> None:
+    shelf = Shelf(document=signed(document(3)))
+    assert await rounds_of(ONE, shelf, tmp_path).update_document()
+    (tmp_path / ONE / "document.json").write_bytes(b"{\xff")
+    one = rounds_of(ONE, shelf, tmp_path)
+    assert "the document on the disk was refused: not a signed document" in one.log.errors[-1]
+    assert one.document.version == 1
+    assert await one.update_document()
+
+
 async def test_a_new_document_drops_the_removed_member(tmp_path: Path) -> None:
     shelf = Shelf()
     one = await published(ONE, shelf, tmp_path, rows())
