@@ -20,7 +20,15 @@ from symfed_wire.documents import canonical_json
 from symfed_wire.errors import MalformedError, UnsealError
 from symfed_wire.federation_map import TOKEN
 from symfed_wire.join import CreatePolicies, JoinAnswer, JoinRequest, open_join, seal_join
-from symfed_wire.kube import CONFIG_MAPS, PEERS, ConflictError, ForbiddenError, JsonObject, Kube
+from symfed_wire.kube import (
+    CONFIG_MAPS,
+    PEERS,
+    ConflictError,
+    ForbiddenError,
+    InvalidError,
+    JsonObject,
+    Kube,
+)
 from symfed_wire.names import GRANT_FILE, grant_secret, invitation_claim, remote_name
 from symfed_wire.resources import FederationPeer
 
@@ -120,6 +128,7 @@ async def _claim(kube: Kube, namespace: str, name: str, request: JoinRequest) ->
         try:
             if not record.claim.uuid:
                 await _check_not_member(kube, namespace, record.claim.federation, request.peer_uuid, name)
+                await _check_schema(kube, namespace, record.claim.federation, name, request)
                 changed = record.changed(uuid=request.peer_uuid, digest=keys_digest(request))
                 await kube.replace(CONFIG_MAPS, namespace, name, changed)
             elif not record.claim.peer_uid:
@@ -139,6 +148,8 @@ async def _make_peer(
     manifest = manifests.remote_peer(request, federation, namespace, claim)
     try:
         return FederationPeer.model_validate(await kube.create(PEERS, namespace, manifest))
+    except InvalidError as error:
+        raise InvitationRefusedError(str(error)) from None
     except ConflictError:
         existing = await find_peer(kube, namespace, remote_name(request.peer_uuid))
     if existing is None or existing.metadata.annotations.get(manifests.INVITATION) != claim:
@@ -146,6 +157,22 @@ async def _make_peer(
     if existing.metadata.deletion_timestamp is not None:
         raise InvitationRefusedError("the member is being removed")
     return existing
+
+
+async def _check_schema(
+    kube: Kube, namespace: str, federation: str, claim: str, request: JoinRequest
+) -> None:
+    """Whether the member's object could be created, as the API server's own rules say it.
+
+    Before the token is claimed: it would be lost to a peer that can never be a member.
+    """
+    manifest = manifests.remote_peer(request, federation, namespace, claim)
+    try:
+        await kube.create(PEERS, namespace, manifest, dry_run=True)
+    except InvalidError as error:
+        raise InvitationRefusedError(str(error)) from None
+    except ConflictError:
+        return  # the peer is there already; whether it is this one's is checked after the claim
 
 
 async def _check_not_member(kube: Kube, namespace: str, federation: str, uuid: str, claim: str) -> None:

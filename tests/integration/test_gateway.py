@@ -286,12 +286,12 @@ def public(key: Ed25519PrivateKey) -> str:
     return base64.b64encode(key.public_key().public_bytes_raw()).decode()
 
 
-def join_request(uuid: str = UUID) -> JoinRequest:
+def join_request(uuid: str = UUID, *, name: str = "hospital", writer: str = "U" + "A" * 55) -> JoinRequest:
     """What a peer's operator says of it."""
-    keys = NatsUserKeys(writer="U" + "A" * 55, reader="U" + "B" * 55)
+    keys = NatsUserKeys(writer=writer, reader="U" + "B" * 55)
     return JoinRequest(
         peer_uuid=uuid,
-        peer_name="hospital",
+        peer_name=name,
         identity_key=public(IDENTITY),
         sealing_key=base64.b64encode(bytes(range(32))).decode(),
         nats_user_keys=keys,
@@ -360,6 +360,20 @@ def test_a_token_lets_one_peer_in_and_out_again(tenant: Tenant) -> None:
     text = f"deleted Project with id[p1] from Customer[{tenant.id}] store"
     assert text_of(tenant.call("DELETE", "/projects/p1")) == (200, text)
     assert (tenant.names("federations"), tenant.names("federationpeers")) == ([], [])
+
+
+@pytest.mark.parametrize("bad", [{"name": "n" * 254}, {"name": ""}, {"writer": "U"}])
+def test_a_peer_that_breaks_the_schema_is_refused_and_claims_nothing(
+    tenant: Tenant, bad: dict[str, str]
+) -> None:
+    tenant.create()
+    tenant.make_federation_ready()
+    invitation = tenant.invitation()
+    assert text_of(redeem(invitation, join_request(**bad))) == (403, "Invitation refused")
+    [record] = [name for name in tenant.names("configmaps") if name.startswith("symfed-inv-")]
+    assert tenant.object("configmaps", record)["data"]["uuid"] == ""
+    assert redeem(invitation, join_request(OTHER_UUID)).status_code == 503  # claimed, not granted yet
+    assert tenant.object("configmaps", record)["data"]["uuid"] == OTHER_UUID
 
 
 def test_a_second_hosted_peer_is_a_member_and_no_admin(tenant: Tenant) -> None:

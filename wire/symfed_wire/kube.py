@@ -214,9 +214,15 @@ class Kube:
         items, _ = await self._list(resource, namespace, fields, labels)
         return items
 
-    async def create(self, resource: Resource, namespace: str | None, body: JsonObject) -> JsonObject:
-        """Create an object; it must not exist. Raises ConflictError."""
-        return await self._call("POST", resource.path(namespace), body=_typed(resource, body))
+    async def create(
+        self, resource: Resource, namespace: str | None, body: JsonObject, *, dry_run: bool = False
+    ) -> JsonObject:
+        """Create an object, or with `dry_run` only check that it could be; it must not exist.
+
+        Raises ConflictError, InvalidError.
+        """
+        params = {"dryRun": "All"} if dry_run else None
+        return await self._call("POST", resource.path(namespace), body=_typed(resource, body), params=params)
 
     async def replace(
         self, resource: Resource, namespace: str | None, name: str, body: JsonObject
