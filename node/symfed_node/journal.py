@@ -119,6 +119,10 @@ class Journal:
         if not path.exists():
             if self._number > 0:
                 raise CorruptDataError(f"{path} is gone although its checkpoint is there: restore the volume")
+            if later := sorted(self._folder.glob("journal-*")):
+                raise CorruptDataError(
+                    f"{later[-1]} is there, but neither the checkpoint before it nor {path}: restore the volume"
+                )
             self._create(path)
         data = path.read_bytes()
         end = min(len(_MAGIC), len(data))  # a crash may have cut the file's first write too

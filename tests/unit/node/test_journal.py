@@ -234,6 +234,20 @@ def test_a_damaged_checkpoint_or_a_lost_journal_is_an_error(tmp_path: Path) -> N
         journal_in(tmp_path).recover()
 
 
+def test_a_journal_without_its_checkpoint_is_an_error(tmp_path: Path) -> None:
+    journal = journal_in(tmp_path)
+    learnt = apply(journal.recover(), record(1))
+    journal.append(record(1))
+    journal.checkpoint(learnt)
+    journal.append(record(2))
+    journal.close()
+    (tmp_path / "checkpoint").unlink()
+    with pytest.raises(CorruptDataError, match=r"journal-1 is there, but neither the checkpoint before it"):
+        journal_in(tmp_path).recover()
+    assert (tmp_path / "journal-1").exists()
+    assert not (tmp_path / "journal-0").exists()
+
+
 def test_old_request_ids_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journal_module, "KEPT_REQUESTS", 2)
     requests = Requests()
