@@ -1,10 +1,18 @@
-"""The two calls to another operator's gateway: asking to join, and saying that one leaves."""
+"""The two calls to another operator's gateway: asking to join, and saying that one leaves.
 
+A customer chooses whom they go to, so nothing that comes back may cost the operator more than a little:
+not its length, not its time, not where it points to.
+"""
+
+import asyncio
+import base64
 import logging
+import re
+from dataclasses import dataclass
 from http import HTTPStatus
 
 import httpx
-from pydantic import ValidationError
+from pydantic import ValidationError, field_validator
 
 from symfed_operator.cluster import SecretObject
 from symfed_operator.documents import first_document
@@ -19,8 +27,11 @@ from symfed_wire.envelope import Envelope
 from symfed_wire.errors import MalformedError, SymfedError, UnsealError
 from symfed_wire.join import CreatePolicies, JoinAnswer, JoinRequest, open_join, seal_join
 
-TIMEOUT = 30.0
+TIMEOUT = 30.0  # of a whole call, in seconds
+_LONGEST_ANSWER = 1024 * 1024
+_LONGEST_TEXT = 200
 _CREATE_POLICIES = "/createPolicies"
+_PATH = re.compile(rb".*/fedml/[^/]+/createPolicies")
 
 _log = logging.getLogger(__name__)
 
@@ -33,11 +44,26 @@ class OpenedInvitation(WireModel):
     fed_secret_key: str
     fed_document_key: str | None = None
 
+    @field_validator("fed_rest_url")
+    @classmethod
+    def _is_create_policies(cls, text: str) -> str:
+        if not _leads_to_create_policies(_with_scheme(text)):
+            raise ValueError("not http(s)://…/fedml/<pid>/createPolicies without user, query and fragment")
+        return text
+
+    @field_validator("fed_secret_key")
+    @classmethod
+    def _is_base64(cls, text: str) -> str:
+        try:
+            base64.b64decode(text)
+        except ValueError:
+            raise ValueError("not base64") from None
+        return text
+
     @property
     def join_url(self) -> str:
         """Where to ask; a scheme is added when missing, as the gateway does it."""
-        url = self.fed_rest_url
-        return url if "://" in url else f"http://{url}"
+        return _with_scheme(self.fed_rest_url)
 
     @property
     def leave_url(self) -> str:
@@ -57,12 +83,23 @@ def parse_invitation(secret: SecretObject) -> OpenedInvitation:
             f"Secret {secret.metadata.name}: {describe_faults(error)}; "
             "pass the opened invitation on unchanged"
         ) from None
-    if not invitation.join_url.endswith(_CREATE_POLICIES):
-        raise InvitationIncompleteError(
-            f"Secret {secret.metadata.name}: fed_rest_url does not end with {_CREATE_POLICIES}; "
-            "pass the opened invitation on unchanged"
-        )
     return invitation
+
+
+def _with_scheme(url: str) -> str:
+    return url if "://" in url else f"http://{url}"
+
+
+def _leads_to_create_policies(text: str) -> bool:
+    """By the parts that httpx will use, so that no two parsers can differ."""
+    if "?" in text or "#" in text:
+        return False
+    try:
+        url = httpx.URL(text)
+    except httpx.InvalidURL:
+        return False
+    is_plain = url.scheme in ("http", "https") and url.host != "" and url.userinfo == b""
+    return is_plain and _PATH.fullmatch(url.raw_path) is not None
 
 
 async def ask_to_join(
@@ -77,11 +114,11 @@ async def ask_to_join(
     """
     sealed = seal_join(request, invitation.fed_secret_key, invitation.fed_req_token)
     body = CreatePolicies(fed_req_token=invitation.fed_req_token, peer=sealed)
-    response = await _post(http, invitation.join_url, body.model_dump_json())
-    if response.status_code == HTTPStatus.FORBIDDEN:
-        raise InvitationRefusedError(f"the admin refused: {_text(response)}")
-    _raise_for_status(response, invitation.join_url)
-    text = _envelope(response, invitation.join_url).values.get("join")
+    answer = await _post(http, invitation.join_url, body.model_dump_json())
+    if answer.status == HTTPStatus.FORBIDDEN:
+        raise InvitationRefusedError(f"the admin refused: {answer.text}")
+    _raise_for_status(answer, invitation.join_url)
+    text = _envelope(answer, invitation.join_url).values.get("join")
     return open_answer(invitation, str(text))
 
 
@@ -112,45 +149,78 @@ async def say_leave(http: httpx.AsyncClient, url: str, leave: Signed) -> None:
         AwaitingAdminError: the admin is busy.
         AdminUnreachableError: no answer of a gateway.
     """
-    response = await _post(http, url, leave.model_dump_json())
-    if response.status_code in (HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
-        _log.info("%s: the admin does not know this member any more: %s", url, _text(response))
+    answer = await _post(http, url, leave.model_dump_json())
+    if answer.status in (HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
+        _log.info("%s: the admin does not know this member any more: %s", url, answer.text)
         return
-    _raise_for_status(response, url)
+    _raise_for_status(answer, url)
 
 
-async def _post(http: httpx.AsyncClient, url: str, body: str) -> httpx.Response:
+@dataclass(frozen=True)
+class _Answer:
+    """What came back; `retry_after` is in seconds, 0 when the admin does not say."""
+
+    status: int
+    phrase: str
+    retry_after: float
+    content: bytes
+
+    @property
+    def text(self) -> str:
+        """What the admin says: one line, short enough for a condition and a log."""
+        try:
+            text = Envelope.model_validate_json(self.content).status_string
+        except ValidationError:
+            text = self.phrase
+        return _one_line(text)
+
+
+async def _post(http: httpx.AsyncClient, url: str, body: str) -> _Answer:
+    headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
     try:
-        return await http.post(
-            url, content=body, headers={"Content-Type": "application/json"}, timeout=TIMEOUT
-        )
+        async with (
+            asyncio.timeout(TIMEOUT),
+            http.stream("POST", url, content=body, headers=headers, follow_redirects=False) as response,
+        ):
+            return await _read(response, url)
+    except TimeoutError:
+        raise AdminUnreachableError(f"POST {url}: no whole answer within {TIMEOUT:.0f} s") from None
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise AdminUnreachableError(f"POST {url}: {type(error).__name__} {error}") from error
+        said = _one_line(f"{type(error).__name__} {error}")
+        raise AdminUnreachableError(f"POST {url}: {said}") from error
+    finally:
+        http.cookies.clear()  # one client for all admins would keep what each of them sets
 
 
-def _raise_for_status(response: httpx.Response, url: str) -> None:
-    if response.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
-        raise AwaitingAdminError(f"the admin has not decided yet: {_text(response)}", _retry_after(response))
-    if response.status_code != HTTPStatus.OK:
-        raise AdminUnreachableError(f"POST {url}: HTTP {response.status_code}: {_text(response)}")
+async def _read(response: httpx.Response, url: str) -> _Answer:
+    """As it comes over the wire: a compressed answer is not asked for, and not inflated."""
+    content = bytearray()
+    async for chunk in response.aiter_raw():
+        content += chunk
+        if len(content) > _LONGEST_ANSWER:
+            raise AdminUnreachableError(f"POST {url}: the answer is longer than {_LONGEST_ANSWER} bytes")
+    pause = response.headers.get("Retry-After", "")
+    return _Answer(
+        status=response.status_code,
+        phrase=response.reason_phrase,
+        retry_after=float(pause) if pause.isdecimal() else 0.0,
+        content=bytes(content),
+    )
 
 
-def _retry_after(response: httpx.Response) -> float:
-    text = response.headers.get("Retry-After", "")
-    return float(text) if text.isdecimal() else 0.0
+def _raise_for_status(answer: _Answer, url: str) -> None:
+    if answer.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        raise AwaitingAdminError(f"the admin has not decided yet: {answer.text}", answer.retry_after)
+    if answer.status != HTTPStatus.OK:
+        raise AdminUnreachableError(f"POST {url}: HTTP {answer.status}: {answer.text}")
 
 
-def _envelope(response: httpx.Response, url: str) -> Envelope:
+def _envelope(answer: _Answer, url: str) -> Envelope:
     try:
-        return Envelope.model_validate_json(response.content)
+        return Envelope.model_validate_json(answer.content)
     except ValidationError:
         raise AdminUnreachableError(f"POST {url}: the answer is not a gateway's") from None
 
 
-def _text(response: httpx.Response) -> str:
-    """What the admin says, cut to a length that fits into a condition."""
-    try:
-        text = Envelope.model_validate_json(response.content).status_string
-    except ValidationError:
-        text = response.reason_phrase
-    return text[:200]
+def _one_line(text: str) -> str:
+    return "".join(letter if letter.isprintable() else " " for letter in text[:_LONGEST_TEXT])

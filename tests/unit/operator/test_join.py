@@ -1,12 +1,15 @@
 """Joining and leaving: the invitation's Secret, the admin's answers, and what becomes of them."""
 
+import asyncio
 import base64
-from collections.abc import Callable
+import gzip
+from collections.abc import AsyncIterator, Callable
 
 import httpx
 import pytest
 from pydantic import JsonValue
 
+from symfed_operator import join
 from symfed_operator.backends.base import FederationSeeds
 from symfed_operator.cluster import SecretObject, secret_data
 from symfed_operator.documents import sign_federation_document
@@ -32,7 +35,7 @@ from symfed_wire.join import (
 
 UUID = "00000000-0000-4000-8000-000000000001"
 URL = "http://admin.example.org/symetry/rest/c1/fedml/p1/createPolicies"
-KEY = base64.b64encode(bytes(32)).decode()
+KEY = base64.b64encode(bytes(range(32))).decode()
 RECORD = new_federation_record(FederationSeeds("a", "s", "r"))
 OTHER = new_federation_record(FederationSeeds("a", "s", "r"))
 INVITATION = OpenedInvitation(
@@ -61,19 +64,28 @@ def _answer(document_key: str = RECORD.document_key, *, nats: NatsGrant | None =
     return JoinAnswer(federation="f", document_key=document_key, document=signed, nats=nats)
 
 
+def _response(status: int, content: bytes = b"", headers: dict[str, str] | None = None) -> httpx.Response:
+    """As it comes over a wire, where nothing has been read yet."""
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield content
+
+    return httpx.Response(status, content=chunks(), headers=headers)
+
+
 def _granting(answer: JoinAnswer) -> Handler:
     def handle(request: httpx.Request) -> httpx.Response:
         body = CreatePolicies.model_validate_json(request.content)
         asked = open_join(body.peer, INVITATION.fed_secret_key, body.fed_req_token, JoinRequest)
         assert (str(request.url), asked) == (URL, REQUEST)
         sealed = seal_join(answer, INVITATION.fed_secret_key, INVITATION.fed_req_token)
-        return httpx.Response(200, content=envelope(200, values={"join": sealed}).to_json())
+        return _response(200, envelope(200, values={"join": sealed}).to_json())
 
     return handle
 
 
 def _saying(status: int, text: str = "", headers: dict[str, str] | None = None) -> Handler:
-    return lambda _: httpx.Response(status, content=envelope(status, text).to_json(), headers=headers)
+    return lambda _: _response(status, envelope(status, text).to_json(), headers)
 
 
 async def _ask(handler: Handler, invitation: OpenedInvitation = INVITATION) -> JoinAnswer:
@@ -94,7 +106,7 @@ async def test_an_answer_that_is_not_the_admins_is_a_refusal() -> None:
     with pytest.raises(InvitationRefusedError, match="federation document"):
         await _ask(_granting(_answer(OTHER.document_key)))
     with pytest.raises(InvitationRefusedError, match="does not open"):
-        await _ask(lambda _: httpx.Response(200, content=envelope(200, values={"join": "AAAA"}).to_json()))
+        await _ask(lambda _: _response(200, envelope(200, values={"join": "AAAA"}).to_json()))
     with pytest.raises(InvitationRefusedError, match="no NATS"):
         await _ask(_granting(_answer(nats=None)))
 
@@ -109,7 +121,7 @@ async def test_refused_is_final_and_busy_is_not() -> None:
         with pytest.raises(AdminUnreachableError, match=f"HTTP {status}"):
             await _ask(_saying(status))
     with pytest.raises(AdminUnreachableError, match="not a gateway's"):
-        await _ask(lambda _: httpx.Response(200, text="<html>"))
+        await _ask(lambda _: _response(200, b"<html>"))
 
 
 async def test_no_connection_is_unreachable() -> None:
@@ -118,6 +130,71 @@ async def test_no_connection_is_unreachable() -> None:
 
     with pytest.raises(AdminUnreachableError, match="ConnectError"):
         await _ask(fail)
+
+
+def _streaming(body: AsyncIterator[bytes]) -> Handler:
+    return lambda _: httpx.Response(200, content=body)
+
+
+async def test_an_endless_answer_is_cut_off() -> None:
+    sent = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal sent
+        while True:
+            sent += 1
+            yield bytes(65536)
+
+    with pytest.raises(AdminUnreachableError, match="longer than"):
+        await _ask(_streaming(endless()))
+    assert sent == 17
+
+
+async def test_a_compressed_answer_is_not_inflated() -> None:
+    asked: list[str] = []
+
+    def bomb(request: httpx.Request) -> httpx.Response:
+        asked.append(request.headers["Accept-Encoding"])
+        inflated = envelope(200, "inflated").to_json()
+        return _response(200, gzip.compress(inflated), {"Content-Encoding": "gzip"})
+
+    with pytest.raises(AdminUnreachableError, match="not a gateway's"):
+        await _ask(bomb)
+    assert asked == ["identity"]
+
+
+async def test_an_answer_that_drips_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def silent() -> AsyncIterator[bytes]:
+        yield b"{"
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(join, "TIMEOUT", 0.05)
+    with pytest.raises(AdminUnreachableError, match="no whole answer"):
+        await _ask(_streaming(silent()))
+    async with httpx.AsyncClient(transport=httpx.MockTransport(_streaming(silent()))) as http:
+        with pytest.raises(AdminUnreachableError, match="no whole answer"):
+            await say_leave(http, INVITATION.leave_url, LEAVE)
+
+
+async def test_a_redirect_is_not_followed() -> None:
+    asked: list[str] = []
+
+    def redirect(request: httpx.Request) -> httpx.Response:
+        asked.append(str(request.url))
+        return _response(307, headers={"Location": "http://inside.example.org/", "Set-Cookie": "a=b"})
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(redirect), follow_redirects=True) as http:
+        with pytest.raises(AdminUnreachableError, match="HTTP 307"):
+            await ask_to_join(http, INVITATION, REQUEST)
+        assert not http.cookies
+    assert asked == [URL]
+
+
+async def test_what_the_admin_says_is_one_short_line() -> None:
+    with pytest.raises(InvitationRefusedError) as refused:
+        await _ask(_saying(403, "no\nINFO \x1b[31mforged" + "x" * 1000))
+    assert str(refused.value).startswith("the admin refused: no INFO  [31mforgedxxx")
+    assert len(str(refused.value)) < 250
 
 
 @pytest.mark.parametrize("status", [200, 403, 404, 410])
@@ -138,7 +215,7 @@ def _secret(keys: dict[str, str]) -> SecretObject:
 
 
 def test_invitation_from_its_secret() -> None:
-    keys = {"fed_rest_url": URL, "fed_req_token": "t", "fed_secret_key": "k", "sync_sched": "m1"}
+    keys = {"fed_rest_url": URL, "fed_req_token": "t", "fed_secret_key": KEY, "sync_sched": "m1"}
     invitation = parse_invitation(_secret(keys))
     assert invitation.leave_url == "http://admin.example.org/symetry/rest/c1/fedml/p1/leave"
     assert parse_invitation(_secret({**keys, "fed_rest_url": URL.removeprefix("http://")})).join_url == URL
@@ -150,9 +227,38 @@ def test_invitation_from_its_secret() -> None:
         {},
         {"fed_rest_url": URL, "fed_req_token": "t"},
         {"fed_rest_url": "http://x/y", "fed_req_token": "t", "fed_secret_key": "SECRETTEXT"},
+        {"fed_rest_url": URL, "fed_req_token": "t", "fed_secret_key": "SECRETTEXT="},
     ],
 )
 def test_an_incomplete_invitation_says_what_is_wrong_without_its_secrets(keys: dict[str, str]) -> None:
     with pytest.raises(InvitationIncompleteError, match="unchanged") as error:
+        parse_invitation(_secret(keys))
+    assert "SECRETTEXT" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://h/createPolicies",
+        "http://h/fedml//createPolicies",
+        "http://h/fedml/p/x/createPolicies",
+        "http://h/fedml/../createPolicies",
+        "http://h/fedml%2Fp%2FcreatePolicies",
+        "http://h/other?x=/fedml/p/createPolicies",
+        "http://h/other#/fedml/p/createPolicies",
+        "http://h/fedml/p/createPolicies?",
+        "http://h/fedml/p/createPolicies#",
+        "http://h/fedml/p/createPolicies/",
+        "http://USERTEXT:SECRETTEXT@h/fedml/p/createPolicies",
+        "ftp://h/fedml/p/createPolicies",
+        "file:///fedml/p/createPolicies",
+        "http:///fedml/p/createPolicies",
+        "http://h:port/fedml/p/createPolicies",
+        "http://h/\n/fedml/p/createPolicies",
+    ],
+)
+def test_an_address_that_is_not_createPolicies_is_not_called(url: str) -> None:  # noqa: N802 - the call's name
+    keys = {"fed_rest_url": url, "fed_req_token": "t", "fed_secret_key": KEY}
+    with pytest.raises(InvitationIncompleteError, match="fed_rest_url") as error:
         parse_invitation(_secret(keys))
     assert "SECRETTEXT" not in str(error.value)
