@@ -76,6 +76,13 @@ class JournalError(NodeError):
     status = HTTPStatus.SERVICE_UNAVAILABLE
 
 
+class UnknownOutcomeError(JournalError):
+    """The disk failed while a record was written: a restart may find it or not."""
+
+    reason = "OutcomeUnknown"
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
+
+
 class CorruptDataError(NodeError):
     """A file on the data volume is not what was written there."""
 

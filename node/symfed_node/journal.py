@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from symfed_node.errors import CorruptDataError, JournalError
+from symfed_node.errors import CorruptDataError, JournalError, UnknownOutcomeError
 from symfed_node.files import make_folder, remove, sync_folder, write_atomically
 from symfed_node.statistics.merge import add
 from symfed_node.statistics.state import Statistics
@@ -121,7 +121,7 @@ class Journal:
                 raise CorruptDataError(f"{path} is gone although its checkpoint is there: restore the volume")
             if later := sorted(self._folder.glob("journal-*")):
                 raise CorruptDataError(
-                    f"{later[-1]} is there, but neither the checkpoint before it nor {path}: restore the volume"
+                    f"{later[-1]} is there, but neither its checkpoint nor {path}: restore the volume"
                 )
             self._create(path)
         data = path.read_bytes()
@@ -140,7 +140,10 @@ class Journal:
         return learnt
 
     def append(self, record: Record) -> None:
-        """Put a record on the disk; when this returns it survives a crash. Raises JournalError."""
+        """Put a record on the disk; when this returns it survives a crash.
+
+        Raises JournalError when nothing was written, UnknownOutcomeError when the disk failed under it.
+        """
         if self._file is None:
             raise JournalError("the journal takes no more records after a failed write: restart the node")
         payload = _encode_record(record)
@@ -154,8 +157,9 @@ class Journal:
         except OSError as error:
             # What is on the disk now is unknown (a failed fsync drops pages), so only a restart may go on.
             file.close()
-            raise JournalError(
-                f"the journal cannot be written: {error.strerror}; nothing was learnt"
+            raise UnknownOutcomeError(
+                f"the journal cannot be written: {error.strerror}; whether the rows were learnt is known "
+                "only after a restart of the node: then send them again with the same sym-request-id"
             ) from error
         self._file = file
         self._size += len(data)

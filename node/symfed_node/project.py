@@ -123,7 +123,7 @@ class Project:
 
         A `request` that was learnt before is answered as then; its frame is not read. Raises what
         `read_frame` does, BadCellError, NotSupportedError, SchemaMismatchError, ValueOutOfRangeError and
-        JournalError; then nothing was learnt.
+        JournalError; then nothing was learnt. Only after UnknownOutcomeError nobody knows.
         """
         with self._learning:
             known = self._learnt.requests.find(request) if request else None
