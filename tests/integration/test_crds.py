@@ -178,6 +178,8 @@ UNCHANGEABLE: list[tuple[Resource, Spec, Spec, str]] = [
     (FEDERATIONS, MANAGED, changed(MANAGED, "secureSum", True), "spec.secureSum is immutable"),
     (FEDERATIONS, MANAGED, ON_AWS | {"schedule": "m30"}, "cannot be changed into one another"),
     (FEDERATIONS, ON_AWS, MANAGED, "cannot be changed into one another"),
+    (FEDERATIONS, MANAGED, EXTERNAL, "nats.managed and spec.nats.hosts cannot be changed into one another"),
+    (FEDERATIONS, EXTERNAL, MANAGED, "nats.managed and spec.nats.hosts cannot be changed into one another"),
     (FEDERATIONS, ON_AWS, changed(ON_AWS, "aws.region", "us-east-1"), "spec.aws.region is immutable"),
     (FEDERATIONS, ON_AWS, changed(ON_AWS, "aws.bucket", "other"), "spec.aws.bucket is immutable"),
     (PEERS, LOCAL, {"project": "other"}, "spec.project is immutable"),
