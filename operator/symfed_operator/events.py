@@ -19,7 +19,7 @@ from symfed_wire.kube import KubeConfig
 from symfed_wire.names import GROUP, VERSION
 from symfed_wire.resources import FederationPeer, ObjectMeta
 
-_OURS: Final = {LABEL_MANAGED_BY: MANAGER, LABEL_COMPONENT: COMPONENT_NODE}
+_OURS: Final = f"{LABEL_COMPONENT}={COMPONENT_NODE},{LABEL_MANAGED_BY}={MANAGER}"
 
 Body = Mapping[str, JsonValue]
 
@@ -69,8 +69,8 @@ def registry(add: Callable[[Key], None]) -> kopf.OperatorRegistry:
     kopf.on.event(GROUP, VERSION, "federations", registry=watches)(sending(federation_keys))
     kopf.on.event(GROUP, VERSION, "federationpeers", registry=watches)(sending(peer_keys))
     kopf.on.event("v1", "namespaces", registry=watches)(sending(namespace_keys))
-    kopf.on.event("apps", "v1", "statefulsets", labels=_OURS, registry=watches)(sending(child_keys))
-    kopf.on.event("v1", "pods", labels=_OURS, registry=watches)(sending(child_keys))
+    kopf.on.event("apps", "v1", "statefulsets", registry=watches)(sending(child_keys))
+    kopf.on.event("v1", "pods", registry=watches)(sending(child_keys))
     return watches
 
 
@@ -89,8 +89,14 @@ async def watch(add: Callable[[Key], None], handle_signals: Callable[[], None]) 
 
 
 def kopf_settings() -> kopf.OperatorSettings:
-    """kopf without what other mechanisms do: no peering, no events of its own."""
+    """kopf without what other mechanisms do: no peering, no events of its own.
+
+    Of pods and StatefulSets the API server sends only the nodes': a filter at the handler would let it list
+    and stream those of the whole cluster.
+    """
     settings = kopf.OperatorSettings()
+    settings.watching.label_selectors["v1", "pods"] = _OURS
+    settings.watching.label_selectors["apps", "v1", "statefulsets"] = _OURS
     settings.peering.standalone = True
     settings.posting.enabled = False
     settings.process.ultimate_exiting_timeout = 30

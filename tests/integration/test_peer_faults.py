@@ -1,15 +1,22 @@
 """What goes wrong with a peer is said in its conditions, and costs nothing else."""
 
+import asyncio
 import base64
+import re
 import secrets
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from pydantic import JsonValue
 
+from symfed_operator import events
+from symfed_operator.queue import Key
 from symfed_wire.kube import (
     NAMESPACES,
     PEERS,
+    PODS,
     SECRETS,
     STATEFUL_SETS,
     VOLUME_CLAIMS,
@@ -18,7 +25,7 @@ from symfed_wire.kube import (
     Resource,
 )
 from symfed_wire.names import RECONCILE
-from tests.integration.operator_process import Customer, Installation, running_installation
+from tests.integration.operator_process import SECONDS, Customer, Installation, join, running_installation
 from tests.integration.servers import ControlPlane
 
 STORAGE_CLASSES = Resource("apis/storage.k8s.io/v1", "storageclasses", "StorageClass")
@@ -154,3 +161,67 @@ async def test_a_binary_invitation_is_told(customer: Customer) -> None:
     await customer.create_peer("joining", invitationSecretRef={"name": "binary"})
     said = await customer.condition(PEERS, "joining", "Joined", "False", "InvitationIncomplete")
     assert "fed_rest_url" in said.message
+
+
+async def test_an_endless_answer_of_an_admin_is_told(customer: Customer) -> None:
+    async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):  # the operator hangs up
+            writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+            while True:
+                writer.write(bytes(65536))
+                await writer.drain()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        invitation: JsonObject = {
+            "fed_rest_url": f"http://127.0.0.1:{port}/symetry/rest/c/fedml/p/createPolicies",
+            "fed_req_token": "FEDTOKEN0123456789abcdef",
+            "fed_secret_key": base64.b64encode(bytes(16)).decode(),
+        }
+        await join(customer, "endless", invitation)
+        said = await customer.condition(PEERS, "endless", "Joined", "False", "AdminUnreachable")
+    assert "longer than" in said.message
+
+
+async def test_only_our_pods_and_sets_are_watched(
+    control_plane: ControlPlane, kube: Kube, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(control_plane.kubeconfig))
+    ours: JsonObject = {
+        "app.kubernetes.io/managed-by": "symfed-operator",
+        "app.kubernetes.io/component": "node",
+        "app.kubernetes.io/instance": "ours",
+    }
+    spec: JsonObject = {"containers": [{"name": "c", "image": "i"}]}
+    with _requests_logged(control_plane):
+        seen: asyncio.Queue[Key] = asyncio.Queue()
+        watching = asyncio.create_task(events.watch(seen.put_nowait, lambda: None))
+        for name, labels in (("foreign", {}), ("ours", ours)):
+            metadata: JsonObject = {"name": name, "labels": labels}
+            await kube.create(PODS, namespace, {"metadata": metadata, "spec": spec})
+        async with asyncio.timeout(SECONDS):
+            while (await seen.get()) != Key("peer", namespace, "ours"):
+                pass
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+    asked = re.findall(r'"HTTP".*URI="([^"]+)" .*userAgent="kopf/', control_plane.apiserver.log.read_text())
+    for path in ("/api/v1/pods", "/apis/apps/v1/statefulsets"):
+        queries = [parse_qs(urlsplit(uri).query) for uri in asked if urlsplit(uri).path == path]
+        assert queries, path
+        selectors = {selector for query in queries for selector in query.get("labelSelector", [""])}
+        assert selectors == {"app.kubernetes.io/component=node,app.kubernetes.io/managed-by=symfed-operator"}
+
+
+@contextmanager
+def _requests_logged(control_plane: ControlPlane) -> Iterator[None]:
+    """The API server writes each request into its log."""
+
+    def set_verbosity(level: str) -> None:
+        with control_plane.client() as client:
+            client.put("/debug/flags/v", content=level).raise_for_status()
+
+    set_verbosity("3")
+    try:
+        yield
+    finally:
+        set_verbosity("0")
