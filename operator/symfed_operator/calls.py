@@ -88,7 +88,9 @@ async def _attempt(call: Callable[[], Awaitable[None]]) -> Verdict:
     try:
         await call()
     except SymfedError as error:
-        return Verdict(error)
+        # The verdict is kept for long; its frames and causes would keep the admin's whole answer with it.
+        error.__cause__ = error.__context__ = None
+        return Verdict(error.with_traceback(None))
     return Verdict(None)
 
 

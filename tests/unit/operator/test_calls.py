@@ -83,3 +83,21 @@ async def test_a_call_that_breaks_is_started_anew() -> None:
     await asyncio.sleep(0)
     calls.start(KEY, "join", admin.call)
     assert await admin.reminded.get() == KEY
+
+
+async def test_a_verdict_keeps_nothing_of_the_answer() -> None:
+    reminded: asyncio.Queue[Key] = asyncio.Queue()
+
+    async def call() -> None:
+        try:
+            raise ValueError("what came back")
+        except ValueError as error:
+            raise InvitationRefusedError("no") from error
+
+    calls = Calls(reminded.put_nowait)
+    calls.start(KEY, "join", call)
+    await reminded.get()
+    verdict = calls.verdict(KEY, "join")
+    assert verdict is not None
+    assert verdict.error is not None
+    assert (verdict.error.__traceback__, verdict.error.__cause__, verdict.error.__context__) == (None,) * 3
