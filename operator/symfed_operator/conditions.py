@@ -12,7 +12,7 @@ _LONGEST_MESSAGE = 1000
 
 def true(name: str, reason: str, message: str = "") -> Condition:
     """The condition holds."""
-    return Condition(type=name, status="True", reason=reason, message=message)
+    return Condition(type=name, status="True", reason=reason, message=message[:_LONGEST_MESSAGE])
 
 
 def false(name: str, reason: str, message: str = "") -> Condition:

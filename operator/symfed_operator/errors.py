@@ -34,6 +34,12 @@ class DamagedRecordError(OperatorError):
     reason = "RecordDamaged"
 
 
+class UnusableKeysError(OperatorError):
+    """A remote member's identity is not one: nothing can be sealed to it, or it is no uuid."""
+
+    reason = "KeysUnusable"
+
+
 class InvitationIncompleteError(OperatorError):
     """The Secret with the opened invitation is missing, or lacks keys."""
 

@@ -26,6 +26,7 @@ from symfed_operator.documents import (
 from symfed_operator.errors import noting, raise_first
 from symfed_operator.federation_status import (
     Outside,
+    current_message,
     name_taken,
     next_status,
     oldest_rival,
@@ -57,13 +58,14 @@ _log = logging.getLogger(__name__)
 class _Settled:
     """A federation once its document says who belongs and those who leave are out.
 
-    `faults` are the errors of removals.
+    `left_out` are the words about peers that cannot be members, `faults` the errors of removals.
     """
 
     record: FederationRecord
     wanted: ManagedFederation
     document: Signed
     active: tuple[ListedMember, ...]
+    left_out: tuple[str, ...]
     faults: tuple[SymfedError, ...]
 
 
@@ -90,7 +92,7 @@ async def reconcile(context: Context, key: Key) -> float | None:
     except BackendError as error:
         await _write_status(context, federation, [*standing_conditions(), failed("BackendReady", error)])
         raise
-    backend = true("BackendReady", "Current", "accounts, users and streams are as they must be")
+    backend = true("BackendReady", "Current", current_message(outside.left_out))
     await _write_status(context, federation, [*standing_conditions(), backend], outside)
     return context.settings.drift_seconds
 
@@ -118,7 +120,7 @@ async def _settle(context: Context, federation: Federation) -> Outside:
         with noting(faults, f"federation {federation.metadata.uid}: granting {member.peer.metadata.name}"):
             await _store_answer(context, member, answer)
     raise_first(faults)
-    return Outside(keys.public_key(settled.record.seeds.account), len(settled.active))
+    return Outside(keys.public_key(settled.record.seeds.account), len(settled.active), settled.left_out)
 
 
 async def _settle_leaving(context: Context, federation: Federation) -> None:
@@ -147,7 +149,8 @@ async def _settle_members(
     if members.leaving or not admits:
         await announce(context, wanted, document)
     faults = await remove_members(context, wanted, members.leaving)
-    return _Settled(stored.record, wanted, document, members.active, tuple(faults))
+    left_out = tuple(str(error) for error in members.left_out)
+    return _Settled(stored.record, wanted, document, members.active, left_out, tuple(faults))
 
 
 async def _store_document(

@@ -10,10 +10,14 @@ from symfed_wire.resources import Condition, Federation, FederationStatus, Nats
 
 @dataclass(frozen=True)
 class Outside:
-    """What is known of the backend's side: the federation's account and the number of active members."""
+    """What is known of the backend's side: the federation's account and the number of active members.
+
+    `left_out` says about each peer that cannot be a member why not.
+    """
 
     account_id: str | None
     members: int | None
+    left_out: tuple[str, ...] = ()
 
 
 def unsupported_conditions(spec_of: Federation) -> list[Condition]:
@@ -36,6 +40,12 @@ def standing_conditions() -> list[Condition]:
         true("NameClaimed", "Claimed", "no other Federation in this namespace has the name"),
         true("Secure", "AccountPerPeer", "each peer has its own account"),
     ]
+
+
+def current_message(left_out: Sequence[str]) -> str:
+    """What is said of a backend that is as it must be. A peer that is left out keeps nobody else waiting."""
+    text = "accounts, users and streams are as they must be"
+    return "; ".join([text, *(f"left out: {words}" for words in left_out)])
 
 
 def oldest_rival(federation: Federation, all_in_namespace: Sequence[Federation]) -> Federation | None:

@@ -4,10 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from pydantic import ValidationError
+
 from symfed_operator.backends.base import ManagedMember
 from symfed_operator.backends.nats import keys
 from symfed_operator.context import Context
 from symfed_operator.documents import ActiveMember
+from symfed_operator.errors import UnusableKeysError
 from symfed_operator.records import (
     MemberRecord,
     PeerRecord,
@@ -15,8 +18,10 @@ from symfed_operator.records import (
     member_record_name,
     peer_record_name,
 )
+from symfed_wire.documents import Member, describe_faults
 from symfed_wire.kube import PEERS
-from symfed_wire.resources import Federation, FederationPeer
+from symfed_wire.names import FINALIZER
+from symfed_wire.resources import Federation, FederationPeer, Remote
 
 _BEFORE_EVERYTHING = datetime.min.replace(tzinfo=UTC)
 
@@ -75,11 +80,11 @@ class LeavingMember:
 
 @dataclass(frozen=True)
 class Membership:
-    """Everybody. `present` counts those without identity yet as well."""
+    """Everybody who has a place in the federation, and why others have none."""
 
-    present: tuple[FederationPeer, ...]
     active: tuple[ListedMember, ...]
     leaving: tuple[LeavingMember, ...]
+    left_out: tuple[UnusableKeysError, ...]
 
 
 def created(peer: FederationPeer) -> datetime:
@@ -107,36 +112,61 @@ async def live_members(context: Context, federation: Federation) -> list[Federat
 async def membership(context: Context, federation: Federation, *, admits: bool) -> Membership:
     """Read everybody, and, if the federation admits anybody, make the records of those that are new.
 
-    A hosted peer is skipped until it has its identity, a second one with the same uuid altogether.
+    A hosted peer is skipped until it has its identity, a remote one until it has its finalizer, without
+    which its record would be nobody's when it goes; a second one with the same uuid altogether.
     """
     active: dict[str, ListedMember] = {}
     leaving: list[LeavingMember] = []
-    present = await live_members(context, federation)
-    for peer in present:
+    left_out: list[UnusableKeysError] = []
+    for peer in await live_members(context, federation):
         record_name = member_record_name(peer.metadata.uid)
         stored = await context.records.find(record_name, MemberRecord)
         if peer.metadata.deletion_timestamp is not None:
             if stored is not None:
                 leaving.append(LeavingMember(peer, stored))
             continue
-        if stored is None and not admits:
+        if stored is None and not (admits and FINALIZER in peer.metadata.finalizers):
             continue
-        identity = await _identity(context, peer)
+        try:
+            identity = await _identity(context, peer)
+        except UnusableKeysError as error:
+            left_out.append(error)
+            continue
         if identity is not None and identity.uuid not in active:
             stored = stored or await context.records.ensure(
                 record_name, MemberRecord, lambda: MemberRecord(seeds=keys.new_member_seeds())
             )
             active[identity.uuid] = ListedMember(peer, identity, stored)
-    return Membership(tuple(present), tuple(active.values()), tuple(leaving))
+    return Membership(tuple(active.values()), tuple(leaving), tuple(left_out))
 
 
 async def _identity(context: Context, peer: FederationPeer) -> Identity | None:
-    remote = peer.spec.remote
-    if remote is None:
+    if peer.spec.remote is None:
         stored = await context.records.find(peer_record_name(peer.metadata.uid), PeerRecord)
         return None if stored is None else hosted_identity(peer, stored.record)
+    return remote_identity(peer, peer.spec.remote)
+
+
+def remote_identity(peer: FederationPeer, remote: Remote) -> Identity | None:
+    """The public half of a member that is hosted elsewhere; None when it has no NATS keys.
+
+    The gateway checks keys before it writes them; an object that somebody else wrote is checked here.
+    Raises UnusableKeysError.
+    """
     if remote.nats_user_keys is None:
         return None
+    try:
+        Member(
+            uuid=remote.uuid,
+            name=remote.display_name,
+            identity_key=remote.identity_key,
+            sealing_key=remote.sealing_key,
+        )
+    except ValidationError as error:
+        raise UnusableKeysError(
+            f"FederationPeer {peer.metadata.name}: spec.remote: {describe_faults(error)}; "
+            "delete it and invite the peer again"
+        ) from None
     return Identity(
         uuid=remote.uuid,
         name=remote.display_name,

@@ -1,10 +1,16 @@
 """Federations that end, fail or are asked for what cannot be, on a real API server and a real NATS."""
 
+import base64
 from collections.abc import Iterator
+from uuid import uuid4
 
 import pytest
+from pydantic import JsonValue
 
+from symfed_operator.backends.nats.keys import new_user_seed, public_key
 from symfed_wire.kube import FEDERATIONS, NAMESPACES, PEERS, SECRETS, JsonObject, Kube
+from symfed_wire.names import RECONCILE, remote_name
+from symfed_wire.resources import find_condition
 from tests.integration.operator_process import (
     Customer,
     Installation,
@@ -13,6 +19,9 @@ from tests.integration.operator_process import (
     running_installation,
 )
 from tests.integration.servers import ControlPlane
+
+KEY = base64.b64encode(bytes(range(32))).decode()
+NO_KEY = base64.b64encode(bytes(32)).decode()  # of low order: nothing can be sealed to it
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +37,26 @@ def installation(
 async def admin(installation: Installation, kube: Kube) -> Customer:
     """A customer with a namespace of its own."""
     return await new_customer(installation, kube)
+
+
+async def create_remote(admin: Customer, federation: str, note: str = "", **identity: JsonValue) -> str:
+    """A remote member as an administrator may write it, past the gateway. Returns its name."""
+    uuid = str(uuid4())
+    users: JsonObject = {name: public_key(new_user_seed()) for name in ("writer", "reader")}
+    remote: JsonObject = {
+        "uuid": uuid,
+        "displayName": "elsewhere",
+        "identityKey": KEY,
+        "sealingKey": KEY,
+        "natsUserKeys": users,
+        **identity,
+    }
+    body: JsonObject = {
+        "metadata": {"name": remote_name(uuid), "annotations": {RECONCILE: note}},
+        "spec": {"federationRef": {"name": federation}, "remote": remote},
+    }
+    await admin.kube.create(PEERS, admin.namespace, body)
+    return remote_name(uuid)
 
 
 async def test_a_namespace_goes_with_the_federation_in_it(admin: Customer) -> None:
@@ -66,3 +95,38 @@ async def test_a_federation_without_room_lets_its_members_go(admin: Customer) ->
         "admin3": "active",
         "second3": "removed",
     }
+
+
+async def test_a_member_that_nothing_can_be_sealed_to_stops_no_other(admin: Customer) -> None:
+    await admin.create_federation("fed2")
+    bad = await create_remote(admin, "fed2", sealingKey=NO_KEY)
+    good = await create_remote(admin, "fed2")
+    await admin.create_peer("admin2", federationRef={"name": "fed2"})
+    await admin.condition(PEERS, "admin2", "Joined", "True")
+    await admin.condition(PEERS, good, "Granted", "True")
+    await admin.condition(PEERS, bad, "Granted", "False")
+
+    async def left_out() -> str | None:
+        found = find_condition((await admin.federation("fed2")).status.conditions, "BackendReady")
+        is_said = found is not None and found.status == "True" and bad in found.message
+        return found.message if found is not None and is_said else None
+
+    said = await admin.until("the federation says whom it leaves out", left_out)
+    assert f"left out: FederationPeer {bad}: spec.remote: sealing_key" in said
+    await admin.kube.delete(PEERS, admin.namespace, bad)
+    await admin.gone(PEERS, bad)
+
+
+async def test_a_remote_member_gets_nothing_before_its_finalizer(admin: Customer) -> None:
+    await admin.create_federation("fed9")
+    waiting = await create_remote(admin, "fed9", note="paused")
+    await admin.create_peer("admin9", federationRef={"name": "fed9"})
+    await admin.condition(PEERS, "admin9", "Joined", "True")
+    record = f"member-{(await admin.peer(waiting)).metadata.uid}"
+    assert await admin.kube.find(SECRETS, admin.installation.namespace, record) is None
+    go_on: JsonObject = {"metadata": {"annotations": {RECONCILE: None}}}
+    await admin.kube.patch(PEERS, admin.namespace, waiting, go_on, manager="tests")
+    await admin.condition(PEERS, waiting, "Granted", "True")
+    await admin.kube.delete(PEERS, admin.namespace, waiting)
+    await admin.gone(PEERS, waiting)
+    assert await admin.kube.find(SECRETS, admin.installation.namespace, record) is None

@@ -10,6 +10,7 @@ from typing import Annotated, Literal, TypeVar
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from symfed_wire.errors import MalformedError, SymfedError
@@ -45,9 +46,21 @@ def _public_key(text: str) -> str:
     return text
 
 
+def _sealing_key(text: str) -> str:
+    try:
+        _PROBE.exchange(X25519PublicKey.from_public_bytes(base64.b64decode(_public_key(text))))
+    except ValueError:
+        raise ValueError("not an X25519 public key that can be sealed to, 32 bytes in base64") from None
+    return text
+
+
+# Any private key will do: a point of low order gives all of them the one secret, zero, which is refused.
+_PROBE = X25519PrivateKey.from_private_bytes(bytes(range(32)))
+
 # uuids become NATS subject tokens and S3 key parts, so they are checked wherever they come in.
 PeerUuid = Annotated[str, AfterValidator(_canonical_uuid)]
 PublicKey = Annotated[str, AfterValidator(_public_key)]
+SealingKey = Annotated[str, AfterValidator(_sealing_key)]
 
 
 class WireModel(BaseModel):
@@ -88,7 +101,7 @@ class Member(WireModel):
     admin: bool = False
     state: Literal["active", "removed"] = "active"
     identity_key: PublicKey
-    sealing_key: PublicKey
+    sealing_key: SealingKey
     nats: NatsAddress | None = None
     aws: AwsAddress | None = None
 

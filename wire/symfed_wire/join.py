@@ -5,7 +5,7 @@ from typing import Literal, Self, TypeVar
 
 from pydantic import ValidationError, model_validator
 
-from symfed_wire.documents import PeerUuid, PublicKey, Signed, WireModel, describe_faults
+from symfed_wire.documents import PeerUuid, PublicKey, SealingKey, Signed, WireModel, describe_faults
 from symfed_wire.errors import MalformedError
 from symfed_wire.sealing import seal, unseal
 
@@ -35,7 +35,7 @@ class JoinRequest(WireModel):
     peer_uuid: PeerUuid
     peer_name: str
     identity_key: PublicKey
-    sealing_key: PublicKey
+    sealing_key: SealingKey
     nats_user_keys: NatsUserKeys | None = None
     aws: AwsMember | None = None
 

@@ -18,6 +18,7 @@ from symfed_wire.resources import Federation, FederationPeer
 APPROVED = Path(__file__).parent / "approved"
 DIGEST = "0123456789abcdef" * 4
 KEY_16, KEY_32 = (base64.b64encode(bytes(size)).decode() for size in (16, 32))
+SEALING_KEY = base64.b64encode(bytes(range(32))).decode()
 CREATE: dict[str, Any] = {"fed_name": "Iris_1", "sync_sched": "m30", "nats_hosts": "nats://nats.example.org"}
 AWS: dict[str, Any] = {
     "aws_access_key": "AKIA",
@@ -95,7 +96,7 @@ def test_an_invitation_and_the_remote_peer_it_lets_in() -> None:
         peer_uuid="00000000-0000-4000-8000-000000000001",
         peer_name="hospital-2",
         identity_key=KEY_32,
-        sealing_key=KEY_32,
+        sealing_key=SEALING_KEY,
         nats_user_keys=NatsUserKeys(writer="U" + "A" * 55, reader="U" + "B" * 55),
     )
     expires = datetime(2026, 11, 22, 12, tzinfo=UTC)

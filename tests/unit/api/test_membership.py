@@ -25,7 +25,7 @@ OTHER = "00000000-0000-4000-8000-000000000002"
 NOW = datetime(2026, 11, 22, 10, tzinfo=UTC)
 IDENTITY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 IDENTITY_KEY = base64.b64encode(IDENTITY.public_key().public_bytes_raw()).decode()
-SEALING_KEY = base64.b64encode(bytes(32)).decode()
+SEALING_KEY = base64.b64encode(bytes(range(32))).decode()
 
 
 def federation(**spec: Any) -> Federation:
