@@ -4,12 +4,14 @@ Plain HTTP and JSON: the `kubernetes` package is 75 MB and its typed objects cos
 which node and gateway images need not carry. Objects are parsed by their callers.
 """
 
+import asyncio
 import base64
 import json
 import os
 import ssl
 import tempfile
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -23,6 +25,10 @@ from symfed_wire.errors import SymfedError
 
 JsonObject = dict[str, JsonValue]
 
+# Between two watches; it grows while they are short.
+_FIRST_PAUSE_SECONDS = 0.1
+_LONGEST_PAUSE_SECONDS = 5.0
+_SHORT_WATCH_SECONDS = 10.0
 _SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
@@ -178,13 +184,21 @@ def _material(entry: dict[str, str], key: str) -> str | None:
 class Kube:
     """One API server. Use as an asynchronous context manager."""
 
-    def __init__(self, config: KubeConfig) -> None:
+    def __init__(
+        self,
+        config: KubeConfig,
+        *,
+        transport: httpx.AsyncBaseTransport | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
         self._config = config
+        self._sleep = sleep
         self._http = httpx.AsyncClient(
             base_url=config.server,
             verify=_tls(config),
             auth=_BearerAuth(config),
             timeout=httpx.Timeout(30, connect=10),
+            transport=transport,
             trust_env=False,
         )
 
@@ -291,48 +305,51 @@ class Kube:
         """List, then watch for ever: what is there comes as ADDED, then the changes.
 
         A watch that the server ends goes on where it was; when that is too long ago, everything is
-        listed again (a deletion in between is then not seen). Raises KubeError when the server
-        cannot be reached: the caller decides how long to wait.
+        listed again (a deletion in between is then not seen). A server that ends each watch at once is
+        asked less and less often. Raises KubeError when the server cannot be reached: the caller decides
+        how long to wait.
         """
+        path, version, pause = resource.path(namespace), "", 0.0
         while True:
-            items, version = await self._list(resource, namespace, fields, labels)
-            for item in items:
-                yield WatchEvent("ADDED", item)
+            if not version:
+                items, version = await self._list(resource, namespace, fields, labels)
+                for item in items:
+                    yield WatchEvent("ADDED", item)
+            start = time.monotonic()
             try:
-                async for event in self._watch_from(resource, namespace, fields, labels, version):
-                    yield event
+                async for event in self._watch_once(path, version, _selectors(fields, labels)):
+                    version = _version(event.object)
+                    if event.type != "BOOKMARK":
+                        yield event
             except WatchExpiredError:
-                continue
+                version = ""
+            is_short = time.monotonic() - start < _SHORT_WATCH_SECONDS
+            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS) if pause and is_short else _FIRST_PAUSE_SECONDS
+            await self._sleep(pause)
 
-    async def _watch_from(
-        self, resource: Resource, namespace: str | None, fields: str, labels: str, version: str
+    async def _watch_once(
+        self, path: str, version: str, selectors: dict[str, str]
     ) -> AsyncIterator[WatchEvent]:
-        while True:
-            params = {
-                "watch": "true",
-                "allowWatchBookmarks": "true",
-                "timeoutSeconds": "290",
-                "resourceVersion": version,
-                **_selectors(fields, labels),
-            }
-            path = resource.path(namespace)
-            timeout = httpx.Timeout(30, read=300)
-            try:
-                async with self._http.stream("GET", path, params=params, timeout=timeout) as response:
-                    if response.status_code >= httpx.codes.BAD_REQUEST:
-                        await response.aread()
-                        raise _error(response)
-                    async for line in response.aiter_lines():
-                        event = json.loads(line)
-                        if event["type"] == "ERROR":
-                            raise _status_error(int(event["object"].get("code", 0)), event["object"])
-                        version = event["object"]["metadata"]["resourceVersion"]
-                        if event["type"] != "BOOKMARK":
-                            yield WatchEvent(event["type"], event["object"])
-            except httpx.ReadTimeout:
-                continue
-            except httpx.HTTPError as error:
-                raise KubeError(f"watch of {path}: {type(error).__name__} {error}") from error
+        """One watch until the server ends it, bookmarks included."""
+        params = {
+            "watch": "true",
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": "290",
+            "resourceVersion": version,
+            **selectors,
+        }
+        timeout = httpx.Timeout(30, read=300)
+        try:
+            async with self._http.stream("GET", path, params=params, timeout=timeout) as response:
+                if response.status_code >= httpx.codes.BAD_REQUEST:
+                    await response.aread()
+                    raise _error(response)
+                async for line in response.aiter_lines():
+                    yield _parse_event(path, line)
+        except httpx.ReadTimeout:
+            return
+        except httpx.HTTPError as error:
+            raise KubeError(f"watch of {path}: {type(error).__name__} {error}") from error
 
     async def _list(
         self, resource: Resource, namespace: str | None, fields: str, labels: str
@@ -385,6 +402,25 @@ def _tls(config: KubeConfig) -> ssl.SSLContext | bool:
     if config.client_cert:
         context.load_cert_chain(config.client_cert, config.client_key)
     return context
+
+
+def _parse_event(path: str, line: str) -> WatchEvent:
+    """One line of a watch. Raises the error that it tells, KubeError when it is no event."""
+    try:
+        event = json.loads(line)
+        if event["type"] == "ERROR":
+            raise _status_error(int(event["object"].get("code", 0)), event["object"])
+        _version(event["object"])
+        return WatchEvent(event["type"], event["object"])
+    except (ValueError, LookupError, TypeError, AttributeError):
+        raise KubeError(f"watch of {path}: a line that is no event, cut off perhaps") from None
+
+
+def _version(item: JsonObject) -> str:
+    metadata = item["metadata"]
+    if not isinstance(metadata, dict):
+        raise TypeError("metadata is not a map")
+    return str(metadata["resourceVersion"])
 
 
 def _typed(resource: Resource, body: JsonObject) -> JsonObject:
