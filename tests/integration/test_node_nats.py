@@ -110,6 +110,13 @@ async def test_the_stored_snapshot_stays_readable_until_the_one_after_the_next(
     assert len(body_3) == SIZE
 
 
+async def test_messages_larger_than_the_heads_chunks_are_not_collected(world: World, peers: Peers) -> None:
+    head = await peers.put(0, 1, secrets.token_bytes(SIZE))
+    lying = head.model_copy(update={"chunk": CHUNK // 2})
+    with pytest.raises(ReplacedError, match="is larger than a chunk of its head"):
+        await peers.exchanges[1].body(world.peers[0].member, lying, None)
+
+
 async def test_a_repeated_put_of_one_epoch_is_whole(world: World, peers: Peers) -> None:
     """What a node does whose answer was lost."""
     body = secrets.token_bytes(SIZE)

@@ -10,13 +10,25 @@ from symfed_wire.documents import (
     verify_document,
 )
 
+MIN_CHUNK = 64 << 10
 MAX_CHUNK = 1 << 20
+
+
+def largest_snapshot(document: FederationDocument) -> int:
+    """The most bytes that a snapshot may have: a stream holds two."""
+    return document.settings.stream_max_bytes // 2
 
 
 class HeadRejectedError(NodeError):
     """A stored head is not what its member may have signed."""
 
     reason = "HeadRejected"
+
+
+class SnapshotTooLargeError(NodeError):
+    """The own snapshot is larger than the others would take."""
+
+    reason = "SnapshotTooLarge"
 
 
 class SecondDigestError(HeadRejectedError):
@@ -33,7 +45,9 @@ def check_head(
     head = verify_document(signed, HEAD_CONTEXT, member.identity_key, SnapshotHead)
     if head.federation != document.federation or head.peer != member.uuid:
         raise HeadRejectedError(f"the head is that of peer {head.peer} in federation {head.federation}")
-    if not 0 <= head.size <= document.settings.stream_max_bytes or not 0 < head.chunk <= MAX_CHUNK:
+    # Readers have all chunks in memory, and a request under way for each of some.
+    smallest = min(MIN_CHUNK, head.size)
+    if not 0 < head.size <= largest_snapshot(document) or not smallest <= head.chunk <= MAX_CHUNK:
         raise HeadRejectedError(f"the head has size {head.size} in chunks of {head.chunk} bytes")
     if held is not None and head.epoch < held.epoch:
         raise HeadRejectedError(f"epoch {head.epoch} is below {held.epoch}, which was merged before")

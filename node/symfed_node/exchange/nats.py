@@ -13,6 +13,7 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Final, TypeVar
 
 import nats.errors
@@ -34,6 +35,7 @@ from symfed_wire.sealing import ChunkSealer
 log = logging.getLogger(__name__)
 
 CHUNK: Final = 512 << 10
+SEAL_BYTES: Final = 16  # what sealing adds to a chunk
 WINDOW: Final = 8  # chunks under way at once: 4 MiB
 _ATTEMPTS: Final = 4
 _SLOWEST: Final = 256 << 10  # bytes a second that a transfer must reach
@@ -103,7 +105,7 @@ class NatsExchange:
             raise MalformedError(f"the head of peer {member.uuid} does not say where its snapshot lies")
         with self._in_words(f"the snapshot of peer {member.uuid}"):
             async with asyncio.timeout(self._transfer_seconds(head.size)):
-                parts = await self._chunks(_get_of(member), head.first, -(-head.size // head.chunk))
+                parts = await self._chunks(_get_of(member), head, head.first)
         body = b"".join(parts if sealer is None else map(sealer.unseal, range(len(parts)), parts))
         if len(body) != head.size or hashlib.sha256(body).hexdigest() != head.sha256:
             raise ReplacedError(f"the snapshot of peer {member.uuid} is not that of its head")
@@ -159,24 +161,31 @@ class NatsExchange:
             raise ExchangeError(f"{subject} answered status {status}")
         return message
 
-    async def _chunks(self, subject: str, first: int, count: int) -> list[bytes]:
-        """The messages `first`, `first + 1`, …; up to WINDOW requests are under way at once."""
-        at_once = asyncio.Semaphore(WINDOW)
+    async def _chunks(self, subject: str, head: SnapshotHead, first: int) -> list[bytes]:
+        """The messages `first`, `first + 1`, …; WINDOW requests are under way at once."""
+        count = -(-head.size // head.chunk)
+        parts = [b""] * count
+        indexes = iter(range(count))
 
-        async def one(sequence: int) -> bytes:
-            async with at_once:
-                request = json.dumps({"seq": sequence}).encode()
-                message = await _again(lambda: self._direct_get(subject, request))
-            if message is None:
-                raise ReplacedError(f"{subject}: message {sequence} is gone")
-            return message.data
+        async def fetch() -> None:
+            for index in indexes:  # all take from the one iterator
+                request = json.dumps({"seq": first + index}).encode()
+                message = await _again(partial(self._direct_get, subject, request))
+                if message is None:
+                    raise ReplacedError(f"{subject}: message {first + index} is gone")
+                if len(message.data) > head.chunk + SEAL_BYTES:
+                    raise ReplacedError(
+                        f"{subject}: message {first + index} is larger than a chunk of its head"
+                    )
+                parts[index] = message.data
 
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(one(first + index)) for index in range(count)]
+                for _ in range(min(WINDOW, count)):
+                    group.create_task(fetch())
         except* (ExchangeError, nats.errors.Error) as faults:
             raise _first(faults) from None
-        return [task.result() for task in tasks]
+        return parts
 
     async def _put_chunks(self, outgoing: Outgoing) -> int:
         """Free the epoch's slot and fill it; the stream sequence of the first chunk."""

@@ -9,7 +9,7 @@ from typing import Final
 
 from symfed_node.exchange.base import Backend, ExchangeError, Outgoing, ReplacedError
 from symfed_node.exchange.condition import too_few_rows
-from symfed_node.exchange.heads import check_head, next_epoch
+from symfed_node.exchange.heads import SnapshotTooLargeError, check_head, largest_snapshot, next_epoch
 from symfed_node.exchange.keys import PeerKeys, newest_generation
 from symfed_node.exchange.log import SyncLog
 from symfed_node.exchange.own import Encoded, changed_rows, encode_statistics, is_same
@@ -261,6 +261,11 @@ class Rounds:
         self.log.event(f"read epoch {head.epoch} of {member.name} ({member.uuid}): {head.rows} rows")
 
     async def _put(self, own: Member, encoded: Encoded) -> None:
+        if len(encoded.body) > (most := largest_snapshot(self.document)):
+            raise SnapshotTooLargeError(
+                f"the own snapshot has {len(encoded.body)} bytes and may have {most}: the Federation's "
+                "stream size must be raised to twice a snapshot"
+            )
         held, stored = self._held.get(self._peer), self._own_head
         generation = newest_generation(self.document)
         used = max(self._store.epoch(), held.head.epoch if held else 0)

@@ -28,7 +28,7 @@ DOCUMENT = FederationDocument(
     name="iris",
     version=1,
     issued="2026-01-02T00:00:00Z",
-    settings=FederationSettings(schedule="m1", stream_max_bytes=1000),
+    settings=FederationSettings(schedule="m1", stream_max_bytes=8 << 20),
     members=(MEMBER,),
 )
 SEALED = DOCUMENT.model_copy(update={"settings": FederationSettings(schedule="m1", encrypt=True)})
@@ -38,8 +38,8 @@ HEAD = SnapshotHead(
     epoch=5,
     rows=20,
     schema_digest="s",
-    size=1000,
-    chunk=100,
+    size=4 << 20,
+    chunk=64 << 10,
     first=1,
     sha256="d",
     created="2026-01-02T00:00:00Z",
@@ -62,9 +62,13 @@ def test_a_good_head() -> None:
     [
         ({"federation": "g"}, "the head is that of peer .* in federation g"),
         ({"peer": TWO}, f"the head is that of peer {TWO}"),
-        ({"size": 1001}, "the head has size 1001"),
+        ({"size": (4 << 20) + 1}, "the head has size 4194305"),  # a stream holds two
         ({"size": -1}, "the head has size -1"),
+        ({"size": 0}, "the head has size 0"),
         ({"chunk": 0}, "chunks of 0 bytes"),
+        ({"size": 1, "chunk": 0}, "chunks of 0 bytes"),
+        ({"chunk": 1}, "chunks of 1 bytes"),  # a request for each of four million
+        ({"chunk": (64 << 10) - 1}, "chunks of 65535 bytes"),
         ({"chunk": 1 << 21}, "chunks of 2097152 bytes"),
         ({"epoch": 4}, "epoch 4 is below 5, which was merged before"),
     ],
@@ -72,6 +76,11 @@ def test_a_good_head() -> None:
 def test_heads_that_are_refused(changes: dict[str, object], message: str) -> None:
     with pytest.raises(HeadRejectedError, match=message):
         check_head(sign_document(HEAD.model_copy(update=changes), HEAD_CONTEXT, KEY), MEMBER, DOCUMENT, HEAD)
+
+
+def test_a_small_snapshot_is_one_chunk() -> None:
+    small = HEAD.model_copy(update={"size": 100, "chunk": 100})
+    assert check_head(sign_document(small, HEAD_CONTEXT, KEY), MEMBER, DOCUMENT, None) == small
 
 
 def test_a_second_digest_for_one_epoch_is_refused() -> None:

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from symfed_node.answers import sync_stats
 from symfed_node.exchange.base import ExchangeError, OnWake, Outgoing, ReplacedError, Sign
+from symfed_node.exchange.heads import SnapshotTooLargeError
 from symfed_node.exchange.keys import PeerKeys
 from symfed_node.exchange.loop import Exchanger
 from symfed_node.exchange.rounds import Rounds
@@ -364,6 +365,17 @@ async def test_a_removal_is_followed_although_nothing_can_be_put(
     with pytest.raises(ExchangeError):
         await exchanger.once()
     assert sum_of() == {ONE, TWO}
+
+
+async def test_a_snapshot_that_the_others_would_refuse_is_not_put(tmp_path: Path) -> None:
+    small = document(2)
+    settings = small.settings.model_copy(update={"stream_max_bytes": 4000})
+    shelf = Shelf(document=signed(small.model_copy(update={"settings": settings})))
+    one = rounds_of(ONE, shelf, tmp_path)
+    await one.update_document()
+    with pytest.raises(SnapshotTooLargeError, match=r"has \d+ bytes and may have 2000"):
+        await one.publish(rows(30, "abcdefghijkl"))
+    assert shelf.heads == {}
 
 
 async def test_a_replaced_snapshot_is_read_again_and_a_bad_one_named(tmp_path: Path) -> None:
