@@ -12,6 +12,7 @@ from typing import Final
 
 from pydantic import JsonValue
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -23,6 +24,7 @@ from symfed_node.answers import Values, sml_info, sync_stats
 from symfed_node.errors import NodeError, NoSuchJobError, NoSuchProjectError, NotSupportedError, TooLargeError
 from symfed_node.exchange.loop import Exchanger
 from symfed_node.jobs import Job, Jobs, State
+from symfed_node.nonces import Nonces
 from symfed_node.project import Project, check_build, scope
 from symfed_wire.envelope import envelope
 from symfed_wire.errors import MalformedError, SymfedError
@@ -68,7 +70,7 @@ def build_app(node: Node) -> Starlette:
             Route("/fedml/{pid}/getErrorLog", routes.error_log),
             Route("/fedml/{pid}/getSyncLog", routes.sync_log),
         ],
-        middleware=[Middleware(BearerToken, token=node.token)],
+        middleware=[Middleware(BearerToken, token=node.token), Middleware(OnlyOnce)],
         exception_handlers={SymfedError: on_error, HTTPException: on_http_error, Exception: on_crash},
     )
 
@@ -222,6 +224,25 @@ class BearerToken:
     def _is_let_in(self, scope: Scope) -> bool:
         given = dict(scope["headers"]).get(b"authorization", b"")
         return hmac.compare_digest(given, self._expected)
+
+
+class OnlyOnce:
+    """Refuses a request whose nonce was here before; one without a nonce is of the form that has none."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._nonces = Nonces()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        nonce = Headers(scope=scope).get("sym-nonce", "") if scope["type"] == "http" else ""
+        if nonce:
+            try:
+                self._nonces.take(nonce)
+            except SymfedError as error:
+                await answer(HTTPStatus.BAD_REQUEST, str(error))(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
 
 
 def answer(

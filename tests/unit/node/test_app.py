@@ -119,6 +119,23 @@ async def test_bad_learns_are_named_and_learn_nothing(
     assert info["params"]["rows"] == 0
 
 
+async def test_a_repeated_nonce_is_refused(client: Client) -> None:
+    nonce = {"sym-nonce": "0123456789abcdef"}
+    await client.call("POST", "/projects/p1/learn", 200, json=FRAME, headers=nonce)
+    for verb, path in (("POST", "/projects/p1/learn"), ("GET", "/projects/p1/info")):
+        body = await client.call(verb, path, 400, headers=nonce)
+        assert body["statusString"] == "Repeated nonce"
+    body = await client.call("GET", "/projects/p1/info", 400, headers={"sym-nonce": "short"})
+    assert body["statusString"] == "sym-nonce must have 16 to 64 characters"
+    # Who is not the gateway uses none up; and requests of the first form have none.
+    other = {"sym-nonce": "f" * 16, "Authorization": "Bearer wrong"}
+    await client.call("GET", "/projects/p1/info", 401, headers=other)
+    info = await client.call("GET", "/projects/p1/info", 200, headers={"sym-nonce": "f" * 16})
+    assert info["values"]["smlInfo"]["params"]["rows"] == 20
+    for _ in range(2):
+        await client.call("GET", "/projects/p1/info", 200)
+
+
 async def test_info(client: Client) -> None:
     await client.learn()
     info = (await client.call("GET", "/projects/p1/info", 200))["values"]["smlInfo"]
