@@ -10,6 +10,8 @@ import httpx
 import typer
 from pydantic import ValidationError
 
+from symfed_operator.backends.absent import AbsentBackend
+from symfed_operator.backends.base import Backend
 from symfed_operator.backends.nats.backend import NatsBackend, NatsSettings
 from symfed_operator.bootstrap import bootstrap_from_environment
 from symfed_operator.calls import Calls
@@ -122,14 +124,7 @@ async def _operate(
 @asynccontextmanager
 async def _reconciling(settings: Settings, kube: Kube, queue: WorkQueue) -> AsyncIterator[Context]:
     """Everything that reconciles work with, closed in the end."""
-    backend = NatsBackend(
-        NatsSettings(
-            internal_hosts=settings.nats_internal_hosts,
-            advertised_hosts=settings.nats_advertised_hosts,
-            operator_signing_seed=settings.nats_operator_file.read_text().strip(),
-            system_creds=settings.nats_system_creds.read_text(),
-        )
-    )
+    backend = backend_of(settings)
     calls = Calls(queue.add)
     async with httpx.AsyncClient(trust_env=False) as http:
         try:
@@ -145,3 +140,23 @@ async def _reconciling(settings: Settings, kube: Kube, queue: WorkQueue) -> Asyn
         finally:
             await calls.close()
             await backend.close()
+
+
+def backend_of(settings: Settings) -> Backend:
+    """NATS with the keys in the two files; without any of them the backend that says what is missing.
+
+    The files are optional, as Secrets in a pod may be: plain projects and invited peers need no NATS here.
+    """
+    files = (settings.nats_operator_file, settings.nats_system_creds)
+    missing = [str(file) for file in files if not file.exists()]
+    if missing:
+        _log.warning("no federation can be served: %s not there", " and ".join(missing))
+        return AbsentBackend()
+    return NatsBackend(
+        NatsSettings(
+            internal_hosts=settings.nats_internal_hosts,
+            advertised_hosts=settings.nats_advertised_hosts,
+            operator_signing_seed=settings.nats_operator_file.read_text().strip(),
+            system_creds=settings.nats_system_creds.read_text(),
+        )
+    )

@@ -42,6 +42,12 @@ class JetStreamDisabledError(BackendError):
     reason = "JetStreamDisabled"
 
 
+class NotSupportedError(BackendError):
+    """The operator has no server on which it could make accounts."""
+
+    reason = "NotSupported"
+
+
 @dataclass(frozen=True)
 class MemberSeeds:
     """A member's private nkeys on the admin's side (account nkeys, `SA…`): Secret `member-<uid>`.
@@ -122,4 +128,8 @@ class Backend(Protocol):
 
     async def delete(self, wanted: ManagedFederation) -> None:
         """Frees all streams, then all accounts: those of the members in `wanted`, readers', federation's."""
+        ...
+
+    async def close(self) -> None:
+        """Closes connections."""
         ...

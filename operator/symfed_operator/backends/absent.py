@@ -1,0 +1,37 @@
+"""The backend of an operator without a NATS system of its own: federations say so, all else goes on."""
+
+import logging
+
+from symfed_operator.backends.base import ManagedFederation, MemberSeeds, NotSupportedError
+from symfed_wire.documents import Signed
+from symfed_wire.join import NatsGrant
+
+_log = logging.getLogger(__name__)
+_WHAT_TO_DO = (
+    "the operator has no keys of a NATS system: install the chart with nats.enabled=true, or make the "
+    "Secrets symfed-nats-operator and symfed-nats-system with `symfed-operator bootstrap-nats`, and restart "
+    "the operator"
+)
+
+
+class AbsentBackend:
+    """`Backend` where there is no server; see there. What was never made needs no freeing."""
+
+    async def apply(self, wanted: ManagedFederation) -> dict[str, NatsGrant]:
+        """Raises NotSupportedError."""
+        raise NotSupportedError(f"federation {wanted.name}: {_WHAT_TO_DO}")
+
+    async def publish_document(self, wanted: ManagedFederation, document: Signed) -> None:
+        """Raises NotSupportedError."""
+        raise NotSupportedError(f"federation {wanted.name}: {_WHAT_TO_DO}")
+
+    async def remove_member(self, wanted: ManagedFederation, seeds: MemberSeeds) -> None:
+        """Lets a member go; an account from when there was a server stays on its disk."""
+        _log.warning("federation %s: a member goes without NATS; an account it had is not freed", wanted.uid)
+
+    async def delete(self, wanted: ManagedFederation) -> None:
+        """Lets a federation go, likewise."""
+        _log.warning("federation %s goes without NATS; accounts it had are not freed", wanted.uid)
+
+    async def close(self) -> None:
+        """Nothing is open."""
