@@ -8,6 +8,7 @@ from datetime import datetime
 from pydantic import JsonValue, ValidationError
 
 from symfed_operator.cluster import apply_child, delete_child, write_event
+from symfed_operator.conditions import false
 from symfed_operator.context import Context
 from symfed_operator.manifests import labels
 from symfed_operator.queue import Key, peer_key
@@ -20,9 +21,10 @@ from symfed_wire.kube import (
     ROLE_BINDINGS,
     ROLES,
     JsonObject,
+    Kube,
 )
 from symfed_wire.names import CUSTOMER_LABEL, customer_secret, federation_secret, grant_secret, token_secret
-from symfed_wire.resources import Federation, FederationPeer, ObjectMeta
+from symfed_wire.resources import Condition, Federation, FederationPeer, ObjectMeta, find_condition
 
 ROLE = "symfed-gateway"
 INVITATION_LABEL = "symfed.dev/invitation"
@@ -39,6 +41,11 @@ class NamespaceObject(WireModel):
     def customer(self) -> str | None:
         """The customer id, if the namespace is one's."""
         return self.metadata.labels.get(CUSTOMER_LABEL)
+
+    @property
+    def is_terminating(self) -> bool:
+        """Whether nothing can be created in it any more."""
+        return self.metadata.deletion_timestamp is not None
 
 
 class Invitation(WireModel):
@@ -61,13 +68,25 @@ class GatewaySecrets:
     removable: tuple[str, ...]
 
 
+async def read_namespace(kube: Kube, name: str) -> NamespaceObject:
+    """A namespace as it is now. Raises NotFoundError."""
+    return NamespaceObject.model_validate(await kube.get(NAMESPACES, None, name))
+
+
+def no_customer(condition: str, namespace: NamespaceObject) -> Condition:
+    """Nothing is made for an object in a namespace that is no customer's."""
+    name = namespace.metadata.name
+    text = f"namespace {name} is no customer's; label it {CUSTOMER_LABEL}=<customer id>"
+    return false(condition, "NoCustomer", text)
+
+
 async def reconcile(context: Context, key: Key) -> float | None:
     """Keep the gateway's rights in a namespace. Returns the seconds until the next look."""
     found = await context.kube.find(NAMESPACES, None, key.name)
     if found is None:
         return None
     namespace = NamespaceObject.model_validate(found)
-    if namespace.metadata.deletion_timestamp is not None:
+    if namespace.is_terminating:
         return None
     customer = namespace.customer
     if customer is None:
@@ -107,6 +126,10 @@ async def _grant(context: Context, namespace: str) -> None:
     for peer in peers:
         if peer.is_hosted and peer.status.uuid is None:  # made before its namespace was a customer's
             context.queue.add(peer_key(peer.metadata))
+    for federation in federations:
+        ready = find_condition(federation.status.conditions, "Ready")
+        if ready is not None and ready.reason == "NoCustomer":
+            context.queue.add(Key("federation", namespace, federation.metadata.name))
 
 
 async def _withdraw(context: Context, namespace: str) -> None:

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from symfed_operator.backends.base import BackendError, ManagedFederation
+from symfed_operator.backends.base import ManagedFederation
 from symfed_operator.backends.nats import keys
 from symfed_operator.cluster import (
     add_finalizer,
@@ -16,7 +16,7 @@ from symfed_operator.cluster import (
 )
 from symfed_operator.conditions import failed, false, is_same_status, true
 from symfed_operator.context import Context
-from symfed_operator.customer import NamespaceObject
+from symfed_operator.customer import read_namespace
 from symfed_operator.documents import (
     is_still_good,
     next_document,
@@ -29,6 +29,7 @@ from symfed_operator.federation_status import (
     current_message,
     name_taken,
     next_status,
+    no_customer_conditions,
     oldest_rival,
     standing_conditions,
     unsupported_conditions,
@@ -46,7 +47,7 @@ from symfed_operator.removal import announce, remove_members
 from symfed_wire.documents import Signed
 from symfed_wire.errors import SymfedError
 from symfed_wire.join import JoinAnswer
-from symfed_wire.kube import FEDERATIONS, NAMESPACES, SECRETS
+from symfed_wire.kube import FEDERATIONS, SECRETS, ConflictError, NotFoundError
 from symfed_wire.names import DOCUMENT_KEY, FEDERATION_KEY, GRANT_FILE
 from symfed_wire.quantities import parse_quantity
 from symfed_wire.resources import Condition, Federation, Nats
@@ -77,21 +78,31 @@ async def reconcile(context: Context, key: Key) -> float | None:
     federation = Federation.model_validate(found)
     if is_paused(federation.metadata):
         return context.settings.drift_seconds
-    if federation.metadata.deletion_timestamp is not None:
-        return await _reconcile_deleted(context, federation)
-    obstacles = unsupported_conditions(federation) or await _taken(context, federation)
-    if obstacles:
-        await _write_status(context, federation, obstacles)
-        return context.settings.drift_seconds
-    if await _is_ending(context, key.namespace):
-        await _settle_leaving(context, federation)
-        return context.settings.drift_seconds
-    await add_finalizer(context.kube, FEDERATIONS, federation.metadata)
     try:
-        outside = await _settle(context, federation)
-    except BackendError as error:
+        if federation.metadata.deletion_timestamp is not None:
+            return await _reconcile_deleted(context, federation)
+        return await _reconcile_wanted(context, federation)
+    except (ConflictError, NotFoundError):
+        raise  # somebody wrote in between; the next look sees it
+    except SymfedError as error:
         await _write_status(context, federation, [*standing_conditions(), failed("BackendReady", error)])
         raise
+
+
+async def _reconcile_wanted(context: Context, federation: Federation) -> float:
+    namespace = await read_namespace(context.kube, federation.metadata.namespace)
+    obstacles = (
+        no_customer_conditions(namespace)
+        or unsupported_conditions(federation)
+        or await _taken(context, federation)
+    )
+    if obstacles or namespace.is_terminating:
+        await _settle_leaving(context, federation)
+        if obstacles:
+            await _write_status(context, federation, obstacles)
+        return context.settings.drift_seconds
+    await add_finalizer(context.kube, FEDERATIONS, federation.metadata)
+    outside = await _settle(context, federation)
     backend = true("BackendReady", "Current", current_message(outside.left_out))
     await _write_status(context, federation, [*standing_conditions(), backend], outside)
     return context.settings.drift_seconds
@@ -238,12 +249,6 @@ async def _reconcile_deleted(context: Context, federation: Federation) -> float 
         _log.info("federation %s/%s: accounts and records are deleted", meta.namespace, meta.name)
     await remove_finalizer(context.kube, FEDERATIONS, meta)
     return None
-
-
-async def _is_ending(context: Context, namespace: str) -> bool:
-    """Whether the namespace is terminating: nothing can be created there any more."""
-    found = await context.kube.get(NAMESPACES, None, namespace)
-    return NamespaceObject.model_validate(found).metadata.deletion_timestamp is not None
 
 
 async def _taken(context: Context, federation: Federation) -> list[Condition]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from symfed_operator.conditions import false, next_conditions, summary, true
+from symfed_operator.customer import NamespaceObject, no_customer
 from symfed_wire.resources import Condition, Federation, FederationStatus, Nats
 
 
@@ -34,6 +35,11 @@ def unsupported_conditions(spec_of: Federation) -> list[Condition]:
     return []
 
 
+def no_customer_conditions(namespace: NamespaceObject) -> list[Condition]:
+    """Conditions of a federation in a namespace that is no customer's; empty when it is one's."""
+    return [] if namespace.customer is not None else [no_customer("BackendReady", namespace)]
+
+
 def standing_conditions() -> list[Condition]:
     """What holds for every federation on managed NATS."""
     return [
@@ -49,9 +55,12 @@ def current_message(left_out: Sequence[str]) -> str:
 
 
 def oldest_rival(federation: Federation, all_in_namespace: Sequence[Federation]) -> Federation | None:
-    """The older Federation with the same name on the wire, if there is one."""
+    """The Federation that has the same name on the wire by right, if it is another one.
+
+    The one that is served keeps it; else the older one has it, and of two of one second the lower uid.
+    """
     same = [other for other in all_in_namespace if other.spec.name == federation.spec.name]
-    oldest = min(same, key=_age, default=federation)
+    oldest = min(same, key=_claim, default=federation)
     return None if oldest.metadata.uid == federation.metadata.uid else oldest
 
 
@@ -77,6 +86,7 @@ def _not_supported(text: str) -> Condition:
     return false("BackendReady", "NotSupported", text)
 
 
-def _age(federation: Federation) -> tuple[str, str]:
+def _claim(federation: Federation) -> tuple[bool, str, str]:
     made = federation.metadata.creation_timestamp
-    return (made.isoformat() if made else "", federation.metadata.uid)
+    is_served = federation.status.account_id is not None
+    return (not is_served, made.isoformat() if made else "", federation.metadata.uid)

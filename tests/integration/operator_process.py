@@ -62,7 +62,7 @@ class Installation:
                 stderr=subprocess.STDOUT,
             )
 
-    def start_operator(self) -> None:
+    def start_operator(self, **changes: str) -> None:
         """Start the operator; its lease is short, so that a successor need not wait long."""
         self.start(
             "operator",
@@ -77,6 +77,7 @@ class Installation:
                 "SYMFED_HEALTH_LISTEN": f"127.0.0.1:{free_port()}",
                 "SYMFED_LEASE_SECONDS": "3",
                 "SYMFED_LOG_LEVEL": "DEBUG",
+                **changes,
             },
         )
 
@@ -91,6 +92,11 @@ class Installation:
                 "SYMFED_EXTERNAL_URL": self.gateway_url,
             },
         )
+
+    def stop_operator(self) -> None:
+        """Stop the operator as a pod's end does."""
+        self.processes["operator"].terminate()
+        self.processes["operator"].wait(20)
 
     def log(self, part: str) -> Path:
         """What a part printed."""

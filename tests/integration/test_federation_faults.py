@@ -9,7 +9,7 @@ from pydantic import JsonValue
 
 from symfed_operator.backends.nats.keys import new_user_seed, public_key
 from symfed_wire.kube import FEDERATIONS, NAMESPACES, PEERS, SECRETS, JsonObject, Kube
-from symfed_wire.names import RECONCILE, remote_name
+from symfed_wire.names import CUSTOMER_LABEL, RECONCILE, federation_secret, remote_name
 from symfed_wire.resources import find_condition
 from tests.integration.operator_process import (
     Customer,
@@ -57,6 +57,12 @@ async def create_remote(admin: Customer, federation: str, note: str = "", **iden
     }
     await admin.kube.create(PEERS, admin.namespace, body)
     return remote_name(uuid)
+
+
+async def label(admin: Customer, customer: str | None) -> None:
+    """Make the namespace a customer's, or nobody's."""
+    labels: JsonObject = {"metadata": {"labels": {CUSTOMER_LABEL: customer}}}
+    await admin.kube.patch(NAMESPACES, None, admin.namespace, labels, manager="tests")
 
 
 async def test_a_namespace_goes_with_the_federation_in_it(admin: Customer) -> None:
@@ -130,3 +136,58 @@ async def test_a_remote_member_gets_nothing_before_its_finalizer(admin: Customer
     await admin.kube.delete(PEERS, admin.namespace, waiting)
     await admin.gone(PEERS, waiting)
     assert await admin.kube.find(SECRETS, admin.installation.namespace, record) is None
+
+
+async def test_a_federation_needs_a_customers_namespace(admin: Customer) -> None:
+    await label(admin, None)
+    await admin.create_federation("fed12")
+    said = await admin.condition(FEDERATIONS, "fed12", "Ready", "False", "NoCustomer")
+    assert said.message.endswith("is no customer's; label it symfed.dev/customer=<customer id>")
+    await label(admin, admin.namespace)
+    await admin.condition(FEDERATIONS, "fed12", "Ready", "True")
+
+
+async def test_members_leave_a_federation_that_is_not_served_any_more(admin: Customer) -> None:
+    await admin.create_federation("fed10")
+    for name in ("admin10", "second10"):
+        await admin.create_peer(name, federationRef={"name": "fed10"})
+        await admin.condition(PEERS, name, "Joined", "True")
+    await label(admin, None)
+    await admin.kube.delete(PEERS, admin.namespace, "second10")
+    await admin.gone(PEERS, "second10")
+    await admin.condition(FEDERATIONS, "fed10", "Ready", "False", "NoCustomer")
+    await admin.kube.delete(FEDERATIONS, admin.namespace, "fed10")
+    await admin.kube.delete(PEERS, admin.namespace, "admin10")
+    await admin.gone(FEDERATIONS, "fed10")
+
+
+async def test_an_error_that_is_not_the_backends_is_told(admin: Customer) -> None:
+    secret = federation_secret("fed11")
+    await admin.kube.create(SECRETS, admin.namespace, {"metadata": {"name": secret}})
+    await admin.create_federation("fed11")
+    said = await admin.condition(FEDERATIONS, "fed11", "BackendReady", "False", "NameTaken")
+    assert said.message.startswith(f"Secret {admin.namespace}/{secret} exists and belongs to something else")
+    await admin.kube.delete(SECRETS, admin.namespace, secret)
+    await admin.condition(FEDERATIONS, "fed11", "Ready", "True")
+
+
+async def test_without_nats_all_but_federations_goes_on(admin: Customer) -> None:
+    installation = admin.installation
+    installation.stop_operator()
+    missing = str(installation.folder / "no-such-file")
+    installation.start_operator(SYMFED_NATS_OPERATOR_FILE=missing, SYMFED_NATS_SYSTEM_CREDS=missing)
+    try:
+        await admin.create_federation("fed8")
+        await admin.create_peer("local8")
+        await admin.create_peer("admin8", federationRef={"name": "fed8"})
+        said = await admin.condition(FEDERATIONS, "fed8", "Ready", "False", "NotSupported")
+        assert "nats.enabled=true" in said.message
+        await admin.condition(PEERS, "local8", "NodeReady", "False", "Starting")
+        for name in ("admin8", "local8"):
+            await admin.kube.delete(PEERS, admin.namespace, name)
+            await admin.gone(PEERS, name)
+        await admin.kube.delete(FEDERATIONS, admin.namespace, "fed8")
+        await admin.gone(FEDERATIONS, "fed8")
+    finally:
+        installation.stop_operator()
+        installation.start_operator()

@@ -3,16 +3,18 @@
 from datetime import UTC, datetime, timedelta
 
 from symfed_operator.conditions import false, is_same_status, next_conditions, summary, true
+from symfed_operator.customer import NamespaceObject
 from symfed_operator.federation_status import (
     Outside,
     name_taken,
     next_status,
+    no_customer_conditions,
     oldest_rival,
     standing_conditions,
     unsupported_conditions,
 )
 from symfed_wire.kube import JsonObject
-from symfed_wire.resources import Federation, PeerStatus, find_condition
+from symfed_wire.resources import Federation, FederationStatus, PeerStatus, find_condition
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=1)
@@ -65,6 +67,22 @@ def test_the_older_of_two_equal_names_has_it() -> None:
     assert oldest_rival(old, [new, old]) is None
     assert oldest_rival(new, [new, _federation("u3", NOW, name="other")]) is None
     assert summary(name_taken(new, old)).reason == "NameTaken"
+
+
+def test_a_federation_that_is_served_keeps_its_name() -> None:
+    later, earlier = _federation("u2"), _federation("u1")
+    assert oldest_rival(later, [later, earlier]) == earlier
+    served = later.model_copy(update={"status": FederationStatus(account_id="A1")})
+    assert oldest_rival(served, [served, earlier]) is None
+    assert oldest_rival(earlier, [served, earlier]) == served
+
+
+def test_a_namespace_without_the_label_is_no_customers() -> None:
+    nobodys = NamespaceObject.model_validate({"metadata": {"name": "n"}})
+    assert summary(no_customer_conditions(nobodys)).reason == "NoCustomer"
+    labels = {"symfed.dev/customer": "c"}
+    customers = NamespaceObject.model_validate({"metadata": {"name": "n", "labels": labels}})
+    assert no_customer_conditions(customers) == []
 
 
 def test_insecure_is_no_reason_for_not_ready() -> None:
