@@ -19,7 +19,7 @@ from symfed_operator.conditions import (
     true,
 )
 from symfed_operator.context import Context
-from symfed_operator.customer import NamespaceObject
+from symfed_operator.customer import no_customer, read_namespace
 from symfed_operator.granted import Place, find_place
 from symfed_operator.manifests import (
     NodeSettings,
@@ -42,7 +42,6 @@ from symfed_operator.slots import choose_slot, project_holder
 from symfed_operator.statefulset import stateful_set
 from symfed_wire.errors import SymfedError
 from symfed_wire.kube import (
-    NAMESPACES,
     NETWORK_POLICIES,
     PEERS,
     PODS,
@@ -60,7 +59,6 @@ from symfed_wire.kube import (
     Kube,
     NotFoundError,
 )
-from symfed_wire.names import CUSTOMER_LABEL
 from symfed_wire.node_config import NodeConfig
 from symfed_wire.resources import Condition, FederationPeer, PeerStatus
 
@@ -149,9 +147,9 @@ async def _obstacle(
 ) -> Condition | None:
     """Why nothing can be made for this object: not a customer's namespace, or a project twice."""
     meta = peer.metadata
-    if await _customer(context, meta.namespace) is None:
-        text = f"namespace {meta.namespace} is no customer's; label it {CUSTOMER_LABEL}=<customer id>"
-        return false("Ready", "NoCustomer", text)
+    namespace = await read_namespace(context.kube, meta.namespace)
+    if namespace.customer is None:
+        return no_customer("Ready", namespace)
     same = [other for other in everybody if other.spec.project == peer.spec.project]
     holder = project_holder(same) if same else peer
     if holder.metadata.uid != meta.uid:
@@ -161,8 +159,7 @@ async def _obstacle(
 
 
 async def _customer(context: Context, namespace: str) -> str | None:
-    found = await context.kube.get(NAMESPACES, None, namespace)
-    return NamespaceObject.model_validate(found).customer
+    return (await read_namespace(context.kube, namespace)).customer
 
 
 async def _identified(
