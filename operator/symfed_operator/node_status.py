@@ -1,6 +1,6 @@
 """`NodeReady`: what a peer's StatefulSet and pod say. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from pydantic import ConfigDict
 from pydantic.alias_generators import to_camel
@@ -59,13 +59,35 @@ class _StatefulSet(_Kubernetes):
     status: _StatefulSetStatus = _StatefulSetStatus()
 
 
-def node_ready(stateful_set: JsonObject | None, pod: JsonObject | None) -> Condition:
-    """The condition `NodeReady`, with the pod's own reason while it does not run."""
+class _Event(_Kubernetes):
+    reason: str = ""
+    message: str = ""
+    last_timestamp: str | None = None
+    event_time: str | None = None
+
+    @property
+    def time(self) -> str:
+        return self.last_timestamp or self.event_time or ""
+
+
+def node_ready(
+    stateful_set: JsonObject | None, pod: JsonObject | None, failures: Sequence[JsonObject] = ()
+) -> Condition:
+    """The condition `NodeReady`, with the pod's own reason while it does not run.
+
+    `failures` are the Events `FailedCreate` of the StatefulSet: why the API server takes no pod of it.
+    """
     if stateful_set is None:
         return false("NodeReady", "NotStarted", "the node starts when the peer has been granted its place")
     if pod is None:
         is_ready = _StatefulSet.model_validate(stateful_set).status.ready_replicas > 0
-        return true("NodeReady", "Ready") if is_ready else false("NodeReady", "Starting", "no pod yet")
+        if is_ready:
+            return true("NodeReady", "Ready")
+        events = [_Event.model_validate(failure) for failure in failures]
+        last = max(
+            events, key=lambda event: event.time, default=_Event(reason="Starting", message="no pod yet")
+        )
+        return false("NodeReady", last.reason, last.message)
     status = _Pod.model_validate(pod).status
     ready = status.condition("Ready")
     if ready is not None and ready.status == "True":

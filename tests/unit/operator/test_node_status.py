@@ -83,3 +83,16 @@ def test_a_claim_that_cannot_grow_hides_no_trouble_of_the_pod() -> None:
     assert "allowVolumeExpansion" in running.message
     pending = volume_not_resized(node_ready({}, PODS["unschedulable"][0]), "2Gi", refusal)
     assert pending.message == f"{running.message}; the node: Unschedulable: no gpu"
+
+
+def test_a_pod_that_the_api_server_refuses_is_told_with_its_reason() -> None:
+    failures: list[JsonObject] = [
+        {
+            "reason": "FailedCreate",
+            "message": "RuntimeClass nvidia not found",
+            "lastTimestamp": "2026-01-02T00:00:00Z",
+        },
+        {"reason": "FailedCreate", "message": "older", "lastTimestamp": "2026-01-01T00:00:00Z"},
+    ]
+    condition = node_ready(SET, None, failures)
+    assert (condition.reason, condition.message) == ("FailedCreate", "RuntimeClass nvidia not found")
