@@ -29,7 +29,7 @@ from symfed_node.journal import Journal
 from symfed_node.modelstore import ModelStore
 from symfed_node.project import Project, epoch_milliseconds
 from symfed_node.settings import NodeSettings
-from symfed_node.status import OwnPeer
+from symfed_node.status import Listener, OwnPeer, endlessly
 from symfed_wire.errors import SymfedError
 from symfed_wire.kube import Kube, KubeConfig
 from symfed_wire.node_config import Membership, NodeConfig
@@ -110,13 +110,17 @@ class _Report:
             self.own_peer.report(exchanging)
 
 
-async def _watch(kube_config: KubeConfig, config: NodeConfig, exchanger: Exchanger, report: _Report) -> None:
-    async with Kube(kube_config) as kube:
-        own_peer = OwnPeer(kube, config, exchanger)
-        report.own_peer = own_peer
-        if report.last is not None:
-            own_peer.report(report.last)
-        await own_peer.run()
+async def _watch(kube_config: KubeConfig, config: NodeConfig, listener: Listener, report: _Report) -> None:
+    async def watch() -> None:
+        async with Kube(kube_config) as kube:
+            own_peer = OwnPeer(kube, config, listener)
+            report.own_peer = own_peer
+            if report.last is not None:
+                own_peer.report(report.last)
+            await own_peer.run()
+
+    # Also when the client cannot even be made, as without the cluster's CA file.
+    await endlessly("the API server", watch)
 
 
 def _recover(settings: NodeSettings) -> Project:

@@ -54,8 +54,8 @@ class OwnPeer:
     async def run(self) -> None:
         """Watch and write until cancelled."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(_endlessly("watching the own FederationPeer", self._watch))
-            group.create_task(_endlessly("writing the condition Exchanging", self._write))
+            group.create_task(endlessly("watching the own FederationPeer", self._watch))
+            group.create_task(endlessly("writing the condition Exchanging", self._write))
 
     async def _watch(self) -> None:
         selector = f"metadata.name={self._config.name}"
@@ -124,17 +124,20 @@ class OwnPeer:
         }
 
 
-async def _endlessly(what: str, work: Callable[[], Awaitable[None]]) -> None:
-    """Repeat `work` when the API server fails it, with growing pauses."""
+async def endlessly(what: str, work: Callable[[], Awaitable[None]]) -> None:
+    """Repeat `work` when it fails, with growing pauses."""
     failures = 0
     while True:
         started = asyncio.get_running_loop().time()
         try:
             await work()
-        except KubeError as error:
+        except Exception as error:  # no answer of the API server may end learning and answering
             if asyncio.get_running_loop().time() - started > _PAUSE_SECONDS[-1]:
                 failures = 0
             pause = _PAUSE_SECONDS[min(failures, len(_PAUSE_SECONDS) - 1)]
             failures += 1
-            log.warning("%s: %s; again in %.0f s", what, error, pause)
+            trace = None if isinstance(error, KubeError) else error
+            log.warning(
+                "%s: %s: %s; again in %.0f s", what, type(error).__name__, error, pause, exc_info=trace
+            )
             await asyncio.sleep(pause)
