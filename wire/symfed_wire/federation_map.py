@@ -47,6 +47,8 @@ _INVITATION_KEYS = (
     ),
     *("nats_sec_nkey_seed", "nats_req_timeout", "nats_stream_max_memory", "fed_use_smpc", "fed_encrypt"),
 )
+# Any text may be meant by these. Keys in base64 and nkeys have no blanks, and clients may add some.
+_SECRET_KEYS = ("nats_sec_passwd", "nats_sec_token")
 # Also known: keys of the other backend, and an invitation's in a create map; old clients send them.
 _KNOWN = frozenset(_INVITATION_KEYS) | {
     *("aws_id", "aws_access_key", "aws_secret_key", "aws_session_token"),
@@ -175,7 +177,7 @@ def parse_join_map(values: Mapping[str, JsonValue], pid: str | None, persist: st
         ),
         name=name,
         schedule=schedule,
-        invitation={key: text for key in _INVITATION_KEYS if (text := keys.text(key))},
+        invitation={key: text for key in _INVITATION_KEYS if (text := _text_or_secret(keys, key))},
         aws=_aws(keys, needs_account=True) if backend == "aws" else None,
         unknown_keys=keys.unknown(_KNOWN),
     )
@@ -187,7 +189,7 @@ def parse_invite_map(values: Mapping[str, JsonValue]) -> InviteMap:
     """The map of `getEncrypted`. Raises FederationMapError."""
     keys = MapKeys(values)
     form = keys.matching("fed_info_format", re.compile("v1|v2"), "v1 or v2", default="v1")
-    password = keys.required("passwd")
+    password = keys.required_secret("passwd")
     if form == "v1" and len(password.encode()) > 16:
         keys.fault("passwd", f"{len(password.encode())} bytes, at most 16 are possible")
     host = keys.text("fed_rest_host")
@@ -251,9 +253,9 @@ def _nats(keys: MapKeys) -> NatsSide:
         keys.fault("nats_hosts", "not nats://host:port or tls://host:port, without user and password")
     names = {"user": "nats_sec_user", "password": "nats_sec_passwd"}
     names |= {"token": "nats_sec_token", "nkeySeed": "nats_sec_nkey_seed"}
-    credentials = {entry: text for entry, key in names.items() if (text := keys.text(key))}
+    credentials = {entry: text for entry, key in names.items() if (text := _text_or_secret(keys, key))}
     ways = (("nats_sec_user", "nats_sec_passwd"), ("nats_sec_token",), ("nats_sec_nkey_seed",))
-    used = [way for way in ways if any(keys.text(key) for key in way)]
+    used = [way for way in ways if any(_text_or_secret(keys, key) for key in way)]
     if len(used) > 1:
         keys.fault(", ".join(key for way in used for key in way), "one way to authenticate at most")
     elif ("user" in credentials) != ("password" in credentials):
@@ -275,8 +277,8 @@ def _aws(keys: MapKeys, *, needs_account: bool) -> AwsSide:
         keys.checked("aws_id", account, _ACCOUNT, "an account id of 12 digits")
     credentials = {
         "accessKeyId": keys.required("aws_access_key"),
-        "secretAccessKey": keys.required("aws_secret_key"),
-        "sessionToken": keys.text("aws_session_token"),
+        "secretAccessKey": keys.required_secret("aws_secret_key"),
+        "sessionToken": keys.secret("aws_session_token"),
     }
     return AwsSide(
         region=region,
@@ -284,6 +286,10 @@ def _aws(keys: MapKeys, *, needs_account: bool) -> AwsSide:
         credentials={entry: text for entry, text in credentials.items() if text},
         account_id=account or None,
     )
+
+
+def _text_or_secret(keys: MapKeys, key: str) -> str:
+    return keys.secret(key) if key in _SECRET_KEYS else keys.text(key)
 
 
 def _has_host_and_port(url: str) -> bool:

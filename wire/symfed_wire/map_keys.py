@@ -72,12 +72,21 @@ class MapKeys:
         self.fault(key, "neither text nor a number nor true or false")
         return ""
 
+    def secret(self, key: str) -> str:
+        """A password, token or key, exactly as it was sent; empty when it is not there."""
+        value = self._values.get(key)
+        if isinstance(value, str | int | float) and not isinstance(value, bool):
+            self._asked.add(key)
+            return str(value)
+        return self.text(key)
+
     def required(self, key: str, problem: str = "missing") -> str:
         """A value as text that must be there."""
-        text = self.text(key)
-        if not text:
-            self.fault(key, problem)
-        return text
+        return self._present(key, self.text(key), problem)
+
+    def required_secret(self, key: str) -> str:
+        """A secret that must be there."""
+        return self._present(key, self.secret(key), "missing")
 
     def matching(
         self,
@@ -123,6 +132,11 @@ class MapKeys:
         if not least <= number <= most:
             self.fault(key, f"{_shown(text)} is not from {least} to {most}")
         return number
+
+    def _present(self, key: str, text: str, problem: str) -> str:
+        if not text:
+            self.fault(key, problem)
+        return text
 
 
 def _shown(text: str) -> str:

@@ -173,6 +173,37 @@ def test_no_secret_shows_in_a_repr() -> None:
         )
 
 
+@pytest.mark.parametrize(
+    ("sent", "meant"), [(" abc ", " abc "), (1.0, "1.0"), (7, "7"), (True, "true"), ("1.0", "1.0")]
+)
+def test_a_secret_is_taken_as_it_was_sent(sent: Any, meant: str) -> None:
+    assert parse_invite_map({"passwd": sent}).password == meant
+    user = {"nats_sec_user": "u", "nats_sec_passwd": sent}
+    parsed = parse_create_map(CREATE | user, "p1")
+    assert parsed.nats is not None
+    assert parsed.nats.credentials == {"user": "u", "password": meant}
+    assert parse_join_map(JOIN | user, "p2").invitation["nats_sec_passwd"] == meant
+    token = parse_create_map(CREATE | {"nats_sec_token": sent}, "p1").nats
+    assert token is not None
+    assert token.credentials == {"token": meant}
+    aws = parse_create_map(AWS | {"aws_secret_key": sent, "aws_session_token": sent}, "p1").aws
+    assert aws is not None
+    assert (aws.credentials["secretAccessKey"], aws.credentials["sessionToken"]) == (meant, meant)
+
+
+@pytest.mark.parametrize("value", ["", None])
+def test_an_empty_secret_is_missing(value: Any) -> None:
+    assert create_faults(nats_sec_user="u", nats_sec_passwd=value) == (
+        "nats_sec_user, nats_sec_passwd: both or none"
+    )
+
+
+def test_a_secret_that_is_no_text_is_a_fault() -> None:
+    assert create_faults(nats_sec_token=["hidden"]) == (
+        "nats_sec_token: neither text nor a number nor true or false"
+    )
+
+
 def test_unknown_keys_are_collected() -> None:
     assert parse_create_map(CREATE | {"zoo": 1, "aws_region": ""}, "p1").unknown_keys == ("zoo",)
     assert parse_join_map(JOIN | {"zoo": 1}, "p2").unknown_keys == ("zoo",)
