@@ -101,6 +101,7 @@ async def test_a_writer_keeps_to_its_subjects(system: System, nodes: Nodes) -> N
         lambda: jetstream.delete_stream("SNAPSHOT"),
         lambda: jetstream.add_stream(name="OTHER", subjects=["other"]),
         lambda: writer.request("other", b"", timeout=REFUSED),
+        lambda: jetstream.publish("data.2", b""),
         lambda: writer.request(f"get.{two.member.uuid}", b"", timeout=REFUSED),
     ]
     for attempt in refused:
@@ -108,6 +109,18 @@ async def test_a_writer_keeps_to_its_subjects(system: System, nodes: Nodes) -> N
             await attempt()
     reader = await nodes.reader(two, grants[two.member.uuid])
     assert await last_head(reader, address_of(one.member.uuid).get) == b"kept"
+
+
+async def test_a_member_that_opens_too_many_connections_is_refused_alone(
+    system: System, nodes: Nodes
+) -> None:
+    greedy, other = new_node(), new_node()
+    grants = await system.backend.apply(federation_of(greedy, other))
+    for _ in range(8):
+        await nodes.writer(greedy, grants[greedy.member.uuid])
+    with pytest.raises(nats.errors.Error, match="maximum account active connections exceeded"):
+        await nodes.writer(greedy, grants[greedy.member.uuid])
+    await (await nodes.writer(other, grants[other.member.uuid])).jetstream().publish("head", b"fine")
 
 
 async def test_a_forged_reply_subject_changes_nothing_of_another_member(system: System, nodes: Nodes) -> None:

@@ -56,7 +56,7 @@ def test_a_member_stores_so_much_and_its_writer_may_only_publish(federation: Man
     own, writer = said["nats"]["signing_keys"]
     assert own == public_key(one.seeds.signing)
     assert writer["key"] == public_key(one.seeds.writer_role)
-    assert rights(writer) == (["data.*", "head"], ["_INBOX.>"])
+    assert rights(writer) == (["data.0", "data.1", "head"], ["_INBOX.>"])
     assert "imports" not in said["nats"]
 
 
@@ -114,6 +114,17 @@ def test_a_reader_asks_under_its_own_name_only(federation: ManagedFederation) ->
             ["get.*", "ask.{{name()}}"],
             ["_INBOX.{{name()}}.>", "head.*", "ask.*"],
         )
+
+
+def test_nobody_may_open_connections_without_end(federation: ManagedFederation) -> None:
+    seeds = federation.members[0].seeds
+    tokens = (
+        account.member_account(federation, federation.members[0], OPERATOR_SEED, NOW),
+        account.federation_account(federation, OPERATOR_SEED, NOW),
+        account.readers_account(federation, OPERATOR_SEED, NOW),
+        account.account_without_storage("x", seeds.account, seeds.signing, OPERATOR_SEED, NOW),
+    )
+    assert [claims(token)["nats"]["limits"]["conn"] for token in tokens] == [8, 8, 24, 8]
 
 
 def test_users_carry_no_rights_of_their_own(federation: ManagedFederation) -> None:

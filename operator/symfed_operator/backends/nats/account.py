@@ -17,6 +17,8 @@ from symfed_wire.join import NatsGrant
 
 STREAM = "SNAPSHOT"
 DATA = "data"
+#: where chunks go: one for even epochs, one for odd ones
+SLOTS = (f"{DATA}.0", f"{DATA}.1")
 HEAD = "head"
 ASK = "ask"
 DIRECT_GET = f"$JS.API.DIRECT.GET.{STREAM}"
@@ -27,7 +29,10 @@ _FEDERATION = "federation"  # in the place of a member's uuid; no uuid reads lik
 _OPERATOR_USER_LIFE = timedelta(minutes=5)
 _NO_LIMITS: dict[str, JsonValue] = {"subs": -1, "data": -1, "payload": -1}
 # Leaf nodes are absent, which means none: they would bring in whole servers.
-_ACCOUNT_LIMITS: dict[str, JsonValue] = {**_NO_LIMITS, "imports": -1, "exports": -1, "conn": -1}
+_ACCOUNT_LIMITS: dict[str, JsonValue] = {**_NO_LIMITS, "imports": -1, "exports": -1}
+#: connections that a member needs to one account, its node's and the operator's, those included that are
+#: broken and not yet given up
+_CONNECTIONS = 8
 # Tokens inside claims need a date and never expire; a fixed one keeps the claims the same.
 _TOKENS_ISSUED = datetime(2025, 1, 1, tzinfo=UTC)
 
@@ -60,7 +65,8 @@ def member_account(
     federation: ManagedFederation, member: ManagedMember, operator: str, issued: datetime
 ) -> str:
     """Token of a member's own account; `operator` is the seed of the operator's signing key."""
-    writer = _role(member.seeds.writer_role, "writer", publish=[f"{DATA}.*", HEAD], subscribe=["_INBOX.>"])
+    subjects: list[JsonValue] = [*SLOTS, HEAD]
+    writer = _role(member.seeds.writer_role, "writer", publish=subjects, subscribe=["_INBOX.>"])
     body = _storing_account(member.seeds.signing, [writer], federation.stream_max_bytes)
     return encode(
         "account",
@@ -92,7 +98,7 @@ def readers_account(federation: ManagedFederation, operator: str, issued: dateti
     for member in members:
         imports += _imports(readers, member.uuid, member.seeds.account, member.seeds.signing)
     body: Claims = {
-        "limits": _ACCOUNT_LIMITS,
+        "limits": {**_ACCOUNT_LIMITS, "conn": _CONNECTIONS * (len(members) + 1)},
         "imports": imports,
         "signing_keys": [_reader_role(member.seeds) for member in members],
     }
@@ -108,7 +114,8 @@ def readers_account(federation: ManagedFederation, operator: str, issued: dateti
 
 def account_without_storage(name: str, account: str, signing: str, operator: str, issued: datetime) -> str:
     """Token of an account that is going: JetStream is off, nobody imports from it, no role is left."""
-    body: Claims = {"limits": _ACCOUNT_LIMITS, "signing_keys": [public_key(signing)]}
+    limits: dict[str, JsonValue] = {**_ACCOUNT_LIMITS, "conn": _CONNECTIONS}
+    body: Claims = {"limits": limits, "signing_keys": [public_key(signing)]}
     return encode(
         "account", body, subject=public_key(account), signer=operator, issued=issued, name=f"{name} going"
     )
@@ -143,7 +150,7 @@ def deletion(accounts: list[str], operator: str, now: datetime) -> str:
 def _storing_account(signing: str, roles: list[JsonValue], max_bytes: int) -> Claims:
     """Claims of an account with a stream that it exports."""
     return {
-        "limits": {**_ACCOUNT_LIMITS, "disk_storage": max_bytes, "streams": 1},
+        "limits": {**_ACCOUNT_LIMITS, "conn": _CONNECTIONS, "disk_storage": max_bytes, "streams": 1},
         "exports": [
             {"name": "get", "subject": DIRECT_GET, "type": "service", "token_req": True},
             {"name": "head", "subject": HEAD, "type": "stream", "token_req": True},
