@@ -2,17 +2,26 @@
 
 import asyncio
 import re
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from urllib.parse import unquote
 
 from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from symfed_api.answers import cluster_failure, failure
 from symfed_api.auth import RequestHead, authenticate, check_head
 from symfed_api.caller import Caller
 from symfed_api.customers import Customers
-from symfed_api.errors import BadRequestError, CallError, NoSuchPathError, TooLargeError
+from symfed_api.errors import (
+    BadRequestError,
+    CallError,
+    NoSuchPathError,
+    NotReadyError,
+    SlowBodyError,
+    TooLargeError,
+)
+from symfed_api.large_bodies import LargeBodies
 from symfed_api.settings import Settings
 from symfed_wire.kube import KubeError
 
@@ -36,40 +45,63 @@ class Authentication:
         self._app = app
         self._settings = settings
         self._customers = customers
+        self.large_bodies = LargeBodies(settings.large_bodies_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass an admitted request on, with its caller in the request's state; answer any other."""
+        """Pass an admitted request on, with its caller and body in the request's state; answer any other."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        try:
-            body = await self._admit(scope, receive)
-        except _DisconnectedError:
-            return
-        except CallError as error:
-            await failure(error)(scope, receive, send)
-        except KubeError as error:
-            await failure(cluster_failure(error))(scope, receive, send)
-        else:
-            await self._app(scope, _replay(body, receive), send)
+        async with AsyncExitStack() as held:
+            try:
+                await self._admit(scope, receive, held)
+            except _DisconnectedError:
+                return
+            except CallError as error:
+                await failure(error)(scope, receive, send)
+            except KubeError as error:
+                await failure(cluster_failure(error))(scope, receive, send)
+            else:
+                await self._app(scope, receive, send)
 
-    async def _admit(self, scope: Scope, receive: Receive) -> bytes:
+    async def _admit(self, scope: Scope, receive: Receive, held: AsyncExitStack) -> None:
+        """Read and check; `held` keeps the room for a large body until the request is answered."""
         path = scope["raw_path"].decode("latin-1")
         if "%2f" in path.lower():
             # Routing sees the path decoded: what is one part here would be two there.
             raise BadRequestError("An encoded slash is not possible in a path")
         if path in _HEALTH:
-            return b""
+            return
+        state = scope.setdefault("state", {})
         if _UNSIGNED.fullmatch(path):
-            return await _read_body(scope, receive, UNSIGNED_BODY_LIMIT_BYTES)
+            state["body"] = await self._read_body(scope, receive, UNSIGNED_BODY_LIMIT_BYTES)
+            return
         below = _SIGNED.fullmatch(path)
         if below is None:
             raise NoSuchPathError("No such path; all calls are below /symetry/rest/<customer id>/")
         head = _head(scope, path, unquote(below[1]), self._settings.external_url)
         check_head(head, datetime.now(UTC))
-        body = await _read_body(scope, receive, self._settings.body_limit_bytes)
-        scope.setdefault("state", {})["caller"] = await self._authenticate(head, body)
-        return body
+        limit = self._settings.body_limit_bytes
+        size = _announced(scope, limit)
+        if size > _LARGE_BODY_BYTES:
+            await self._hold(held, size)
+        state["body"] = body = await self._read_body(scope, receive, limit)
+        state["caller"] = await self._authenticate(head, body)
+
+    async def _hold(self, held: AsyncExitStack, size: int) -> None:
+        try:
+            async with asyncio.timeout(self._settings.wait_seconds):
+                await held.enter_async_context(self.large_bodies.held(size))
+        except TimeoutError:
+            raise NotReadyError("The gateway has too many large bodies at the moment") from None
+
+    async def _read_body(self, scope: Scope, receive: Receive, limit: int) -> bytes:
+        seconds = self._settings.body_seconds
+        try:
+            async with asyncio.timeout(seconds):
+                return await _read(scope, receive, limit)
+        except TimeoutError:
+            raise SlowBodyError(f"The body did not come within {seconds:g} s") from None
 
     async def _authenticate(self, head: RequestHead, body: bytes) -> Caller:
         customer = await self._customers.find(head.customer)
@@ -95,28 +127,32 @@ def _head(scope: Scope, path: str, customer: str, external_url: str) -> RequestH
     )
 
 
-async def _read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
-    too_large = TooLargeError(f"The body is larger than {limit} bytes; send it in parts")
-    announced = Headers(scope=scope).get("content-length", "")
-    if announced.isdecimal() and int(announced) > limit:
-        raise too_large
-    body = bytearray()
+def _announced(scope: Scope, limit: int) -> int:
+    """How many bytes will come; the limit when the client does not say. Raises TooLargeError."""
+    headers = Headers(scope=scope)
+    text = headers.get("content-length", "")
+    if not text.isdecimal():
+        return limit if "transfer-encoding" in headers else 0
+    if int(text) > limit:
+        raise _too_large(limit)
+    return int(text)
+
+
+async def _read(scope: Scope, receive: Receive, limit: int) -> bytes:
+    _announced(scope, limit)
+    parts, size = list[bytes](), 0
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise _DisconnectedError
-        body += message.get("body", b"")
-        if len(body) > limit:
-            raise too_large
+        part = message.get("body", b"")
+        parts.append(part)
+        size += len(part)
+        if size > limit:
+            raise _too_large(limit)
         if not message.get("more_body"):
-            return bytes(body)
+            return b"".join(parts)
 
 
-def _replay(body: bytes, receive: Receive) -> Receive:
-    """The body once more for the handler, then whatever the connection says."""
-    messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
-
-    async def replayed() -> Message:
-        return messages.pop() if messages else await receive()
-
-    return replayed
+def _too_large(limit: int) -> TooLargeError:
+    return TooLargeError(f"The body is larger than {limit} bytes; send it in parts")

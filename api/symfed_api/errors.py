@@ -54,6 +54,13 @@ class NoSuchPathError(CallError):
     status = 404
 
 
+class SlowBodyError(CallError):
+    """The client takes too long to send its body."""
+
+    reason = "SlowBody"
+    status = 408
+
+
 class TakenError(CallError):
     """It exists already, or something depends on it."""
 

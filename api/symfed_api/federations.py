@@ -11,7 +11,7 @@ from symfed_api.answers import answer
 from symfed_api.federation_info import federation_info
 from symfed_api.forwarding import forward_to_project
 from symfed_api.founding import create_federation
-from symfed_api.gateway import OpenedMap, TheCaller, TheGateway
+from symfed_api.gateway import OpenedMap, TheCaller, TheGateway, body_of
 from symfed_api.inviting import invite
 from symfed_api.joining import join_federation
 from symfed_api.leaving import LeaveRefusedError, leave
@@ -64,7 +64,7 @@ async def create_policies(gateway: TheGateway, request: Request, cid: str, pid: 
     address = request.client.host if request.client else ""
     gateway.refusals.check(address)
     try:
-        join = await admit(gateway, cid, pid, await request.body())
+        join = await admit(gateway, cid, pid, body_of(request))
     except InvitationRefusedError as error:
         gateway.refusals.count(address)
         _logger.info("createPolicies of %s from %s refused: %s", pid, address, error.why)
@@ -78,7 +78,7 @@ async def leave_federation(gateway: TheGateway, request: Request, cid: str, pid:
     address = request.client.host if request.client else ""
     gateway.refusals.check(address)
     try:
-        await leave(gateway, cid, pid, await request.body())
+        await leave(gateway, cid, pid, body_of(request))
     except LeaveRefusedError:
         gateway.refusals.count(address)
         raise

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from symfed_api.caller import Caller
 from symfed_api.errors import BadRequestError, NotReadyError
-from symfed_api.gateway import Gateway
+from symfed_api.gateway import Gateway, body_of
 from symfed_api.nodes import NodeAnswer, NodeCall, NodeUnavailableError
 from symfed_api.objects import find_peer, get_project
 from symfed_wire.resources import FederationPeer, find_condition
@@ -27,7 +27,7 @@ async def forward(gateway: Gateway, caller: Caller, peer: FederationPeer, reques
         verb=caller.line.verb,
         path="/" + "/".join(caller.line.path.split("/")[4:]),  # as sent, after /symetry/rest/{cid}
         query=caller.line.query,
-        body=caller.open_plain(await request.body()),
+        body=caller.open_plain(body_of(request)),
         content_type=request.headers.get("content-type", ""),
         request_id=_request_id(request),
         nonce=request.headers.get("sym-nonce", ""),

@@ -41,8 +41,16 @@ def _caller(request: Request) -> Caller:
     return caller
 
 
+def body_of(request: Request) -> bytes:
+    """The request's body, which the authentication has read; `request.body()` would copy it."""
+    body = request.state.body
+    if not isinstance(body, bytes):
+        raise TypeError("request.state.body is not set")
+    return body
+
+
 async def _opened_map(request: Request) -> dict[str, JsonValue]:
-    return _caller(request).open_map(await request.body())
+    return _caller(request).open_map(body_of(request))
 
 
 TheGateway = Annotated[Gateway, Depends(_gateway)]

@@ -27,6 +27,10 @@ class Settings(BaseSettings):
     auth_vendor_errors: bool = False
     """Answer as the vendor's server does, which tells who is a customer and what was signed."""
     body_limit_bytes: int = 64 * 1024 * 1024
+    large_bodies_bytes: int = 128 * 1024 * 1024
+    """Bytes of all bodies over 256 KiB at a time; further ones wait before they are read."""
+    body_seconds: float = 120
+    """How long a client may take to send its body."""
     wait_seconds: float = 60
     """How long a call waits for a result that is on its way; old clients do not repeat calls."""
     verdict_seconds: float = 10

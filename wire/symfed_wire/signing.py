@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -26,8 +27,8 @@ class DateOutsideWindowError(SymfedError):
 class SignedRequest:
     """The parts of a request that its signature covers.
 
-    `resource` is the path (or full URL up to `?`) and `query` the raw query, both as sent;
-    `md5` is base64 and empty without a body; `nonce` belongs to the second form only (`check_nonce`).
+    `resource` is the path (or full URL up to `?`) and `query` the raw query, both as sent; `body` is text or
+    its bytes in UTF-8, `md5` is base64 and empty without a body; `nonce` belongs to the second form only.
     """
 
     verb: str
@@ -35,7 +36,7 @@ class SignedRequest:
     customer: str
     resource: str
     query: str = ""
-    body: str = ""
+    body: str | bytes = ""
     md5: str = ""
     nonce: str = ""
 
@@ -43,7 +44,8 @@ class SignedRequest:
 def string_to_sign(request: SignedRequest, secret_key: str) -> str:
     """The text under the signature. `secret_key` is base64 text and part of it."""
     lines = [request.verb, request.md5, secret_key, request.date, request.customer]
-    lines += [part for part in (request.body, request.resource, request.query, request.nonce) if part]
+    body = request.body if isinstance(request.body, str) else request.body.decode(errors="replace")
+    lines += [part for part in (body, request.resource, request.query, request.nonce) if part]
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -55,7 +57,26 @@ def signature(text: str, secret_key: str) -> str:
 
 def sign(request: SignedRequest, secret_key: str) -> str:
     """The value of the Authorization header."""
-    return signature(string_to_sign(request, secret_key), secret_key)
+    return next(signatures(request, secret_key, [request.resource]))
+
+
+def signatures(request: SignedRequest, secret_key: str, resources: Iterable[str]) -> Iterator[str]:
+    """The request's signature with each of these resources in the place of its own.
+
+    The same as that of `string_to_sign`, but a large body is neither copied nor hashed more than once.
+    """
+    beginning = hmac.new(base64.b64decode(secret_key), digestmod="sha256")
+    for line in (request.verb, request.md5, secret_key, request.date, request.customer):
+        beginning.update(f"{line}\n".encode())
+    if request.body:
+        beginning.update(request.body if isinstance(request.body, bytes) else request.body.encode())
+        beginning.update(b"\n")
+    for resource in resources:
+        whole = beginning.copy()
+        for part in (resource, request.query, request.nonce):
+            if part:
+                whole.update(f"{part}\n".encode())
+        yield base64.b64encode(whole.digest()).decode()
 
 
 def is_signed(request: SignedRequest, secret_key: str, authorization: str) -> bool:

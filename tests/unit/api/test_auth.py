@@ -1,8 +1,9 @@
 """Every line of the contract's table of authentication errors, each in the envelope."""
 
+import asyncio
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -20,7 +21,7 @@ from symfed_api.errors import BadRequestError
 from symfed_api.settings import Settings
 from symfed_wire.bodies import RequestLine, open_body, open_body_v2, seal_body, seal_body_v2
 from symfed_wire.kube import KubeError
-from symfed_wire.signing import SignedRequest, content_md5, format_date, sign, string_to_sign
+from symfed_wire.signing import SignedRequest, content_md5, format_date, sign, signatures, string_to_sign
 
 KEY = base64.b64encode(bytes(range(16))).decode()
 PATH = "/symetry/rest/c1/projects/p%201/learn"
@@ -42,7 +43,7 @@ async def routed(scope: Scope, receive: Receive, send: Send) -> None:
     """What comes behind: says who was let in, with which body."""
     request = Request(scope, receive)
     caller = getattr(request.state, "caller", None)
-    body = (await request.body()).decode()
+    body = request.state.body.decode()
     answer = {
         "customer": caller and caller.customer,
         "second": caller and caller.is_second_form,
@@ -64,6 +65,7 @@ class Sent:
     nonce: str = ""
     date: str = ""
     headers: Mapping[str, str | bytes | None] | None = None
+    content: AsyncIterator[bytes] | None = None
 
     def signed(self) -> SignedRequest:
         """What is under the signature."""
@@ -78,7 +80,7 @@ class Sent:
             nonce=self.nonce,
         )
 
-    async def send(self, **settings: Any) -> httpx.Response:
+    async def send(self, layer: Authentication | None = None, **settings: Any) -> httpx.Response:
         """Sign and send it through the layer."""
         signed = self.signed()
         headers: dict[str, str | bytes | None] = {
@@ -88,13 +90,13 @@ class Sent:
             "sym-nonce": self.nonce or None,
             **(self.headers or {}),
         }
-        layer = Authentication(routed, Settings(**settings), Directory())  # type: ignore[arg-type]  # a directory
+        layer = layer or Authentication(routed, Settings(**settings), Directory())  # type: ignore[arg-type]  # a directory
         transport = httpx.ASGITransport(layer)
         async with httpx.AsyncClient(transport=transport, base_url=HOST) as client:
             return await client.request(
                 self.verb,
                 f"{HOST}{self.path}" + (f"?{self.query}" if self.query else ""),
-                content=self.body,
+                content=self.content or self.body,
                 headers=[
                     (name.encode(), _bytes(value)) for name, value in headers.items() if value is not None
                 ],
@@ -241,6 +243,32 @@ async def test_a_body_over_the_limit_is_413() -> None:
         "statusString": "The body is larger than 100 bytes; send it in parts",
         "values": {},
     }
+
+
+async def test_a_large_body_waits_for_room_and_says_when_there_is_none() -> None:
+    layer = Authentication(routed, Settings(wait_seconds=0.01), Directory())  # type: ignore[arg-type]  # a directory
+    async with layer.large_bodies.held(1 << 40):
+        answer = await Sent(body=b"x" * 300_000).send(layer)
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+        assert (await Sent().send(layer)).status_code == 200  # small ones do not wait
+    assert (await Sent(body=b"x" * 300_000).send(layer)).status_code == 200
+
+
+async def test_a_body_that_does_not_come_is_given_up() -> None:
+    async def never() -> AsyncIterator[bytes]:
+        yield b"x"
+        await asyncio.Event().wait()
+
+    answer = await Sent(content=never()).send(body_seconds=0.01)
+    assert (answer.status_code, answer.json()["statusString"]) == (408, "The body did not come within 0.01 s")
+
+
+async def test_every_spelling_of_the_address_is_signed_over_the_body_once() -> None:
+    request = Sent(body=b"x" * 10).signed()
+    resources = [PATH, HOST + PATH]
+    assert list(signatures(request, KEY, resources)) == [
+        sign(replace(request, resource=resource), KEY) for resource in resources
+    ]
 
 
 async def test_a_large_body_is_admitted_too() -> None:
