@@ -5,7 +5,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from symfed_operator.backends.base import ManagedFederation
+from symfed_operator.backends.base import ManagedFederation, PartlyAppliedError
 from symfed_operator.backends.nats import keys
 from symfed_operator.cluster import (
     add_finalizer,
@@ -118,10 +118,16 @@ async def _settle(context: Context, federation: Federation) -> Outside:
     # First of all: what leaves makes room for what comes, and waits for nothing that may fail.
     settled = await _settle_members(context, federation, stored, admits=True)
     await _apply_federation_secret(context, federation, settled.record)
-    grants = await context.backend.apply(settled.wanted)
-    await context.backend.publish_document(settled.wanted, settled.document)
     faults = [*settled.faults]
+    try:
+        grants = await context.backend.apply(settled.wanted)
+    except PartlyAppliedError as error:
+        grants = error.grants
+        faults.append(error.first)
+    await context.backend.publish_document(settled.wanted, settled.document)
     for member in settled.active:
+        if member.identity.uuid not in grants:
+            continue
         answer = JoinAnswer(
             federation=federation.metadata.uid,
             document_key=settled.record.document_key,

@@ -8,6 +8,7 @@ from pathlib import Path
 import nats.errors
 import pytest
 
+from symfed_operator.backends.base import PartlyAppliedError
 from symfed_operator.backends.nats.backend import address_of
 from symfed_operator.backends.nats.keys import (
     public_key,
@@ -111,16 +112,27 @@ async def test_a_writer_keeps_to_its_subjects(system: System, nodes: Nodes) -> N
     assert await last_head(reader, address_of(one.member.uuid).get) == b"kept"
 
 
-async def test_a_member_that_opens_too_many_connections_is_refused_alone(
+async def test_a_member_that_takes_all_its_connections_harms_nobody_else(
     system: System, nodes: Nodes
 ) -> None:
-    greedy, other = new_node(), new_node()
-    grants = await system.backend.apply(federation_of(greedy, other))
+    greedy, other, third = new_node(), new_node(), new_node()
+    federation = federation_of(greedy, other)
+    grants = await system.backend.apply(federation)
     for _ in range(8):
         await nodes.writer(greedy, grants[greedy.member.uuid])
     with pytest.raises(nats.errors.Error, match="maximum account active connections exceeded"):
         await nodes.writer(greedy, grants[greedy.member.uuid])
-    await (await nodes.writer(other, grants[other.member.uuid])).jetstream().publish("head", b"fine")
+    with pytest.raises(PartlyAppliedError, match=f"account of member {greedy.member.uuid} ") as caught:
+        await system.backend.apply(with_members(federation, greedy, other, third))
+    assert caught.value.first.reason == "TooManyConnections"
+    assert set(caught.value.grants) == {other.member.uuid, third.member.uuid}
+    writer = await nodes.writer(third, caught.value.grants[third.member.uuid])
+    await writer.jetstream().publish("head", b"fine")
+    remaining = with_members(federation, other, third)
+    await system.backend.remove_member(remaining, greedy.member.seeds)
+    assert public_key(greedy.member.seeds.account) not in await system.accounts()
+    assert set(await system.backend.apply(remaining)) == {other.member.uuid, third.member.uuid}
+    assert writer.is_connected
 
 
 async def test_a_forged_reply_subject_changes_nothing_of_another_member(system: System, nodes: Nodes) -> None:

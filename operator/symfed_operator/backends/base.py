@@ -30,6 +30,12 @@ class AuthorizationFailedError(BackendError):
     reason = "AuthorizationFailed"
 
 
+class TooManyConnectionsError(BackendError):
+    """Somebody holds all the connections that an account may have."""
+
+    reason = "TooManyConnections"
+
+
 class NoCapacityError(BackendError):
     """The server cannot reserve the storage that an account needs."""
 
@@ -77,6 +83,18 @@ class FederationSeeds:
     readers_account: str = field(repr=False)
 
 
+class PartlyAppliedError(BackendError):
+    """The streams of some members are not as they must be.
+
+    `first` says it of one of them; `grants` are those of all the others, by uuid.
+    """
+
+    def __init__(self, first: BackendError, grants: dict[str, NatsGrant]) -> None:
+        super().__init__(str(first))
+        self.first = first
+        self.grants = grants
+
+
 @dataclass(frozen=True)
 class ManagedMember:
     """An active member. `writer_key` and `reader_key` are the public nkeys (`U…`) of its two users.
@@ -112,6 +130,7 @@ class Backend(Protocol):
         """Makes everything that the federation needs; grants by member uuid.
 
         The grants carry the *advertised* hosts: the operator's own nodes get the internal ones instead.
+        Raises PartlyAppliedError when only some members' streams fail.
         """
         ...
 

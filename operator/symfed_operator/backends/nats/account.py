@@ -112,6 +112,16 @@ def readers_account(federation: ManagedFederation, operator: str, issued: dateti
     )
 
 
+def account_without_users(
+    name: str, account: str, signing: str, max_bytes: int, operator: str, issued: datetime
+) -> str:
+    """Token of an account that is going: it still stores, but all its users but the operator's are cut."""
+    body = _storing_account(signing, [], max_bytes)
+    return encode(
+        "account", body, subject=public_key(account), signer=operator, issued=issued, name=f"{name} going"
+    )
+
+
 def account_without_storage(name: str, account: str, signing: str, operator: str, issued: datetime) -> str:
     """Token of an account that is going: JetStream is off, nobody imports from it, no role is left."""
     limits: dict[str, JsonValue] = {**_ACCOUNT_LIMITS, "conn": _CONNECTIONS}

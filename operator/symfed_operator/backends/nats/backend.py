@@ -7,10 +7,18 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from symfed_operator.backends.base import ManagedFederation, MemberSeeds, NoCapacityError
+from symfed_operator.backends.base import (
+    BackendError,
+    ManagedFederation,
+    ManagedMember,
+    MemberSeeds,
+    NoCapacityError,
+    PartlyAppliedError,
+)
 from symfed_operator.backends.nats.account import (
     FEDERATION_MAX_BYTES,
     account_without_storage,
+    account_without_users,
     address_of,
     federation_account,
     grant,
@@ -106,10 +114,24 @@ class NatsBackend:
             async with at_once, self._stream(account) as stream:
                 await stream.ensure()
 
-        await _each(ensure_stream(account) for account in storing)
-        return {
-            member.uuid: grant(wanted, member, self._settings.advertised_hosts) for member in wanted.members
-        }
+        await ensure_stream(_federation_account(wanted))
+        grants: dict[str, NatsGrant] = {}
+        faults: list[BackendError] = []
+
+        async def serve(member: ManagedMember) -> None:
+            try:
+                await ensure_stream(_member_account(wanted, member))
+            except BackendError as error:  # a member can fill its own account and take all its connections
+                faults.append(error)
+            else:
+                grants[member.uuid] = grant(wanted, member, self._settings.advertised_hosts)
+
+        await _each(serve(member) for member in wanted.members)
+        if faults and not grants:
+            raise faults[0]
+        if faults:
+            raise PartlyAppliedError(faults[0], grants)
+        return grants
 
     async def publish_document(self, wanted: ManagedFederation, document: Signed) -> None:
         """See `Backend.publish_document`."""
@@ -148,19 +170,18 @@ class NatsBackend:
         stored = await self._system.look_up(account.key)
         if stored is None:
             return
-        if account.key in (await self._system.storage()).reserved:
+        operator, now = self._settings.operator_signing_seed, datetime.now(UTC)
+        reserved = (await self._system.storage()).reserved.get(account.key)
+        if reserved is not None:
+            # Its users first, who might have taken all its connections.
+            cut = account_without_users(
+                account.name, account.account, account.signing, reserved, operator, now
+            )
+            await self._push(account.key, cut)
             async with self._stream(account) as stream:
                 await stream.free()
-        await self._push(
-            account.key,
-            account_without_storage(
-                account.name,
-                account.account,
-                account.signing,
-                self._settings.operator_signing_seed,
-                datetime.now(UTC),
-            ),
-        )
+        going = account_without_storage(account.name, account.account, account.signing, operator, now)
+        await self._push(account.key, going)
         await self._system.delete([account.key])
 
     def _stream(self, account: _Account) -> AbstractAsyncContextManager[Stream]:
@@ -185,13 +206,15 @@ def _federation_account(wanted: ManagedFederation) -> _Account:
     return _Account(f"federation {wanted.name}", seeds.account, seeds.signing, FEDERATION_MAX_BYTES)
 
 
+def _member_account(wanted: ManagedFederation, member: ManagedMember) -> _Account:
+    seeds = member.seeds
+    return _Account(f"member {member.uuid}", seeds.account, seeds.signing, wanted.stream_max_bytes)
+
+
 def _storing_accounts(wanted: ManagedFederation) -> list[_Account]:
     return [
         _federation_account(wanted),
-        *(
-            _Account(f"member {m.uuid}", m.seeds.account, m.seeds.signing, wanted.stream_max_bytes)
-            for m in wanted.members
-        ),
+        *(_member_account(wanted, member) for member in wanted.members),
     ]
 
 

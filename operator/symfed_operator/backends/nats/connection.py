@@ -9,11 +9,17 @@ from datetime import UTC, datetime
 import nats.errors
 from nats.aio.client import Client
 
-from symfed_operator.backends.base import AuthorizationFailedError, BackendError, UnreachableError
+from symfed_operator.backends.base import (
+    AuthorizationFailedError,
+    BackendError,
+    TooManyConnectionsError,
+    UnreachableError,
+)
 from symfed_operator.backends.nats.account import operator_user
 from symfed_operator.backends.nats.keys import new_user_seed, public_key, sign
 
 _REFUSED = "authorization violation"
+_FULL = "maximum account active connections"
 
 
 async def dial(
@@ -28,6 +34,7 @@ async def dial(
 
     Raises:
         AuthorizationFailedError: a server is there and refuses these credentials.
+        TooManyConnectionsError: the account has all the connections that it may have.
         UnreachableError: no server answers.
     """
     faults: list[Exception] = []
@@ -85,6 +92,11 @@ def _in_words(
     where = ", ".join(hosts)
     if any(_REFUSED in str(fault).lower() for fault in faults):
         return AuthorizationFailedError(f"NATS at {where} refuses {who}. {hint}")
+    if any(_FULL in str(fault).lower() for fault in faults):
+        return TooManyConnectionsError(
+            f"NATS at {where} takes no more connections for {who}: the account has as many as it may. "
+            "The member holds them, by its node or by something else with its keys: stop that, or remove it"
+        )
     # What the last host that was tried said tells more than "no servers available", which comes after it.
     told = [fault for fault in faults if not isinstance(fault, nats.errors.NoServersError | TimeoutError)]
     cause = f"{told[-1]}" if told else f"no answer within {timeout:g} s"
