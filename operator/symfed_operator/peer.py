@@ -42,6 +42,7 @@ from symfed_operator.slots import choose_slot, project_holder
 from symfed_operator.statefulset import stateful_set
 from symfed_wire.errors import SymfedError
 from symfed_wire.kube import (
+    EVENTS,
     NETWORK_POLICIES,
     PEERS,
     PODS,
@@ -60,9 +61,10 @@ from symfed_wire.kube import (
     NotFoundError,
 )
 from symfed_wire.node_config import NodeConfig
-from symfed_wire.resources import Condition, FederationPeer, PeerStatus
+from symfed_wire.resources import Condition, FederationPeer, ObjectMeta, PeerStatus
 
 _TOKEN_BYTES = 32
+_STARTING_SECONDS = 10.0
 
 _log = logging.getLogger(__name__)
 
@@ -124,7 +126,13 @@ async def _reconcile_hosted(context: Context, peer: FederationPeer) -> float | N
         ready = await _apply_children(context, peer, stored.record, place)
     parts = [*joined, ready]
     await _write_status(context, peer, peer.status, [summary(parts), *parts])
-    return context.settings.drift_seconds
+    # No watch tells that a pod could not be made, so a node that is not there yet is looked at soon.
+    is_coming = place.may_start and ready.status != "True"
+    return (
+        min(_STARTING_SECONDS, context.settings.drift_seconds)
+        if is_coming
+        else context.settings.drift_seconds
+    )
 
 
 @asynccontextmanager
@@ -200,7 +208,10 @@ async def _apply_children(
     await apply_child(kube, SERVICES, children.service)
     await apply_child(kube, NETWORK_POLICIES, children.network_policy)
     applied = await apply_child(kube, STATEFUL_SETS, stateful_set(peer, config, settings))
-    ready = node_ready(applied, await kube.find(PODS, meta.namespace, f"{meta.name}-0"))
+    pod = await kube.find(PODS, meta.namespace, f"{meta.name}-0")
+    ready = node_ready(
+        applied, pod, [] if pod else await _failures_to_create(context, meta.namespace, applied)
+    )
     return ready if refused is None else volume_not_resized(ready, peer.spec.storage.size, refused)
 
 
@@ -215,6 +226,14 @@ async def _apply_claim(
             raise  # without a claim there is no node
         return error
     return None
+
+
+async def _failures_to_create(context: Context, namespace: str, owner: JsonObject) -> list[JsonObject]:
+    """The Events that tell why an object's controller could not make its pod."""
+    uid = ObjectMeta.model_validate(owner["metadata"]).uid
+    return await context.kube.list_all(
+        EVENTS, namespace, fields=f"involvedObject.uid={uid},reason=FailedCreate"
+    )
 
 
 async def _node_config(

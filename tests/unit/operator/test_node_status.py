@@ -95,4 +95,4 @@ def test_a_pod_that_the_api_server_refuses_is_told_with_its_reason() -> None:
         {"reason": "FailedCreate", "message": "older", "lastTimestamp": "2026-01-01T00:00:00Z"},
     ]
     condition = node_ready(SET, None, failures)
-    assert (condition.reason, condition.message) == ("FailedCreate", "RuntimeClass nvidia not found")
+    assert (condition.reason, condition.message) == ("FailedCreate", "no RuntimeClass nvidia")
