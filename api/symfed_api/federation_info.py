@@ -7,7 +7,7 @@ from symfed_api import manifests
 from symfed_api.caller import Caller
 from symfed_api.errors import BadRequestError, NodeBrokeOffError
 from symfed_api.gateway import Gateway
-from symfed_api.nodes import NodeCall, NodeUnavailableError
+from symfed_api.nodes import BRIEF_SECONDS, NodeCall, NodeUnavailableError
 from symfed_api.objects import find_federation, get_project
 from symfed_wire.kube import JsonObject
 from symfed_wire.resources import Federation, FederationPeer
@@ -23,7 +23,7 @@ async def federation_info(gateway: Gateway, caller: Caller, project: str) -> str
         raise BadRequestError(f"Project {project} belongs to no federation")
     reference = peer.spec.federation_ref
     federation = await find_federation(gateway.kube, caller.namespace, reference.name) if reference else None
-    stats = await _sync_stats(gateway, peer)
+    stats = await sync_stats_of(gateway, peer)
     return caller.seal(json.dumps(describe(peer, federation, stats)))
 
 
@@ -66,9 +66,9 @@ def _peer_names(stats: JsonObject) -> JsonObject:
     return {uuid: str(peer.get("name", "")) for uuid, peer in peers.items() if isinstance(peer, dict)}
 
 
-async def _sync_stats(gateway: Gateway, peer: FederationPeer) -> JsonObject:
+async def sync_stats_of(gateway: Gateway, peer: FederationPeer) -> JsonObject:
     """The node's syncStats, or nothing when it cannot be asked right now."""
-    call = NodeCall("GET", f"/fedml/{peer.spec.project}/syncStats")
+    call = NodeCall("GET", f"/fedml/{peer.spec.project}/syncStats", answer_seconds=BRIEF_SECONDS)
     try:
         answer = await gateway.nodes.call(peer.metadata.namespace, peer.metadata.name, call, seconds=0)
         body = json.loads(answer.body)

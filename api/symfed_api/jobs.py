@@ -11,7 +11,7 @@ from symfed_api.answers import answer
 from symfed_api.errors import BadRequestError, NodeBrokeOffError
 from symfed_api.forwarding import forward
 from symfed_api.gateway import Gateway, TheCaller, TheGateway
-from symfed_api.nodes import NodeCall, NodeUnavailableError
+from symfed_api.nodes import BRIEF_SECONDS, NodeCall, NodeUnavailableError
 from symfed_api.objects import list_peers
 from symfed_wire.jobs import slot_of
 from symfed_wire.kube import JsonObject
@@ -24,7 +24,7 @@ router = APIRouter(prefix="/symetry/rest/{cid}/jobs")
 async def list_jobs(gateway: TheGateway, caller: TheCaller) -> Response:
     """The jobs of all nodes that answer."""
     peers = [peer for peer in await list_peers(gateway.kube, caller.namespace) if peer.is_hosted]
-    found = await asyncio.gather(*(_jobs_of(gateway, peer) for peer in peers))
+    found = await asyncio.gather(*(jobs_of(gateway, peer) for peer in peers))
     return answer(values=merge_values(found))
 
 
@@ -49,12 +49,11 @@ def merge_values(found: list[JsonObject]) -> JsonObject:
     return {name: list(entries) for name, entries in merged.items()}
 
 
-async def _jobs_of(gateway: Gateway, peer: FederationPeer) -> JsonObject:
+async def jobs_of(gateway: Gateway, peer: FederationPeer) -> JsonObject:
     """The values of one node's answer; nothing when it cannot be asked right now."""
+    call = NodeCall("GET", "/jobs", answer_seconds=BRIEF_SECONDS)
     try:
-        found = await gateway.nodes.call(
-            peer.metadata.namespace, peer.metadata.name, NodeCall("GET", "/jobs"), seconds=0
-        )
+        found = await gateway.nodes.call(peer.metadata.namespace, peer.metadata.name, call, seconds=0)
         body = json.loads(found.body)
     except (NodeUnavailableError, NodeBrokeOffError, ValueError):
         return {}

@@ -15,7 +15,11 @@ from symfed_wire.names import TOKEN_KEY, token_secret
 
 _FIRST_PAUSE_SECONDS = 0.2
 _LONGEST_PAUSE_SECONDS = 1.0
-_TIMEOUT = httpx.Timeout(300, connect=5, pool=None)
+_CONNECT_SECONDS = 5
+# A node closes a connection that is idle for 5 s (uvicorn's default): none may be used that it is closing.
+KEEPALIVE_SECONDS = 2
+# For what is asked of a node beside the call itself: one that hangs must not hold the answer up.
+BRIEF_SECONDS = 3
 _PASSED_ON = ("location", "sym-job-id", "retry-after")
 
 
@@ -43,6 +47,7 @@ class NodeCall:
     content_type: str = ""
     request_id: str = ""
     nonce: str = ""
+    answer_seconds: float = 300
 
     @property
     def is_repeatable(self) -> bool:
@@ -80,8 +85,10 @@ class Nodes:
         self._url = url
         self._tokens: dict[tuple[str, str], str] = {}
         # Nodes are many, and slow calls to some must not hold up the others: no limit on connections.
-        limits = httpx.Limits(max_connections=None, max_keepalive_connections=100)
-        self._http = httpx.AsyncClient(timeout=_TIMEOUT, limits=limits, transport=transport, trust_env=False)
+        limits = httpx.Limits(
+            max_connections=None, max_keepalive_connections=100, keepalive_expiry=KEEPALIVE_SECONDS
+        )
+        self._http = httpx.AsyncClient(limits=limits, transport=transport, trust_env=False)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -129,8 +136,12 @@ class Nodes:
         # Back to the bytes that came in: httpx takes text in ASCII only.
         present = [(key.encode(), value.encode("latin-1")) for key, value in headers.items() if value]
         url = f"{base}{call.path}" + (f"?{call.query}" if call.query else "")
+        connect = min(call.answer_seconds, _CONNECT_SECONDS)
+        timeout = httpx.Timeout(call.answer_seconds, connect=connect, pool=None)
         try:
-            response = await self._http.request(call.verb, url, content=call.body or None, headers=present)
+            response = await self._http.request(
+                call.verb, url, content=call.body or None, headers=present, timeout=timeout
+            )
         except (httpx.ConnectError, httpx.ConnectTimeout):
             raise NodeUnavailableError("the node accepts no connections") from None
         except httpx.TransportError as error:

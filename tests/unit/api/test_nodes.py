@@ -4,13 +4,18 @@ import base64
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from types import SimpleNamespace
 
 import httpx
 import pytest
+import uvicorn
 
 from symfed_api.errors import NodeBrokeOffError
-from symfed_api.nodes import NodeAnswer, NodeCall, Nodes, NodeUnavailableError
+from symfed_api.federation_info import sync_stats_of
+from symfed_api.jobs import jobs_of
+from symfed_api.nodes import KEEPALIVE_SECONDS, NodeAnswer, NodeCall, Nodes, NodeUnavailableError
 from symfed_wire.kube import JsonObject
+from symfed_wire.resources import FederationPeer
 
 LEARN = NodeCall("POST", "/projects/p1/learn", body=b"{}")
 WITH_ID = replace(LEARN, request_id="r1")
@@ -115,3 +120,28 @@ async def test_a_nonce_that_may_have_arrived_is_not_sent_again(first: httpx.Resp
 async def test_a_nonce_that_did_not_arrive_is_sent_again() -> None:
     node = Node(httpx.ConnectError("refused"), answer(200))
     assert (await node.call(replace(LEARN, nonce="0123456789abcdef"))).status == 200
+
+
+async def test_a_call_may_wait_less_than_others() -> None:
+    node = Node(answer(200))
+    await node.call(replace(LEARN, answer_seconds=3))
+    timeout = node.requests[0].extensions["timeout"]
+    assert (timeout["read"], timeout["write"], timeout["connect"]) == (3, 3, 3)
+    await node.call(LEARN)
+    assert node.requests[1].extensions["timeout"]["read"] == 300
+
+
+async def test_jobs_and_info_do_not_wait_long_for_a_node_that_hangs() -> None:
+    node, listed = Node(httpx.ReadTimeout("hangs")), Node(httpx.ReadTimeout("hangs"))
+    peer = FederationPeer.model_validate({"metadata": {"name": "p1"}, "spec": {"project": "p1"}})
+    async with node.nodes() as nodes:
+        assert await sync_stats_of(SimpleNamespace(nodes=nodes), peer) == {}  # type: ignore[arg-type]  # its nodes
+    async with listed.nodes() as nodes:
+        assert await jobs_of(SimpleNamespace(nodes=nodes), peer) == {}  # type: ignore[arg-type]  # its nodes
+    for request in node.requests + listed.requests:
+        assert request.extensions["timeout"]["read"] == 3
+
+
+def test_an_idle_connection_is_given_up_before_the_node_closes_it() -> None:
+    """A POST on a connection that closes is done or not, and nobody knows."""
+    assert uvicorn.Config("app").timeout_keep_alive > KEEPALIVE_SECONDS
