@@ -24,6 +24,8 @@ Form = Literal["v1", "v2"]
 Body = Mapping[str, JsonValue]
 
 _TIMEOUT = httpx.Timeout(90.0, connect=10.0)  # the gateway itself waits for a result for up to 60 s
+# A gateway closes a connection that is idle for 5 s (uvicorn's default): none may be used that it is closing.
+_LIMITS = httpx.Limits(keepalive_expiry=2)
 _CONNECT_PATIENCE_SECONDS = 20.0  # a restart; longer is a wrong address
 _RETRY_CAP_SECONDS = 30.0
 _EXCERPT = 200
@@ -146,7 +148,7 @@ class Caller:
         self._form = form
         self._patience = patience
         self._sleep = sleep
-        self._http = httpx.Client(timeout=_TIMEOUT, transport=transport)
+        self._http = httpx.Client(timeout=_TIMEOUT, limits=_LIMITS, transport=transport)
 
     def close(self) -> None:
         """Close the connections."""
