@@ -5,7 +5,9 @@ which node and gateway images need not carry. Objects are parsed by their caller
 """
 
 import asyncio
+import atexit
 import base64
+import functools
 import json
 import os
 import ssl
@@ -19,7 +21,7 @@ from typing import ClassVar, Literal, Self
 
 import httpx
 import yaml
-from pydantic import BaseModel, JsonValue
+from pydantic import BaseModel, Field, JsonValue
 
 from symfed_wire.errors import SymfedError
 
@@ -128,7 +130,7 @@ class KubeConfig(BaseModel, frozen=True):
 
     server: str
     ca_file: str | None = None
-    token: str | None = None
+    token: str | None = Field(default=None, repr=False)
     token_file: str | None = None
     client_cert: str | None = None
     client_key: str | None = None
@@ -175,10 +177,18 @@ def _material(entry: dict[str, str], key: str) -> str | None:
     """Path of a certificate or key that a kubeconfig names or holds inline."""
     if f"{key}-data" not in entry:
         return entry.get(key)
-    # ssl reads certificates from files only; the file lives as long as the process and is its owner's.
-    with tempfile.NamedTemporaryFile(prefix="symfed-", suffix=".pem", delete=False) as file:
+    # ssl reads certificates from files only; the folder is its owner's, and goes with the process.
+    handle, path = tempfile.mkstemp(suffix=".pem", dir=_folder())
+    with os.fdopen(handle, "wb") as file:
         file.write(base64.b64decode(entry[f"{key}-data"]))
-    return file.name
+    return path
+
+
+@functools.cache
+def _folder() -> str:
+    folder = tempfile.TemporaryDirectory(prefix="symfed-")
+    atexit.register(folder.cleanup)
+    return folder.name
 
 
 class Kube:

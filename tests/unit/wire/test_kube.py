@@ -1,10 +1,19 @@
 """The Kubernetes client against an API server in the process: watches that end in every way."""
 
+import base64
 import json
+import subprocess
+import sys
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import httpx
 import pytest
+import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from symfed_wire.kube import PEERS, Kube, KubeConfig, KubeError, WatchEvent
 
@@ -75,3 +84,47 @@ async def test_a_watch_goes_on_where_it_was() -> None:
         {"resourceVersion": "8"},
     ]
     assert server.versions == ["1", "7"]
+
+
+def certificate() -> tuple[str, str]:
+    """A self-signed certificate and its key, PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
+    day = datetime(2026, 11, 22, tzinfo=UTC)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, day, day + timedelta(days=9))
+    signed = builder.sign(key, hashes.SHA256())
+    plain = serialization.NoEncryption()
+    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
+    return signed.public_bytes(serialization.Encoding.PEM).decode(), private.decode()
+
+
+def test_what_a_kubeconfig_holds_inline_is_a_file_of_the_process_alone(tmp_path: Path) -> None:
+    public, private = certificate()
+    code = (
+        "import sys, pathlib; from symfed_wire.kube import Kube, KubeConfig;"
+        "config = KubeConfig.from_file(pathlib.Path(sys.argv[1])); Kube(config);"
+        "print(config.client_key, oct(pathlib.Path(config.client_key).stat().st_mode & 0o777))"
+    )
+    cluster = {"server": "https://api", "certificate-authority-data": in_base64(public)}
+    user = {"client-certificate-data": in_base64(public), "client-key-data": in_base64(private)}
+    config = {
+        "current-context": "c",
+        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+        "clusters": [{"name": "c", "cluster": cluster}],
+        "users": [{"name": "u", "user": user}],
+    }
+    path = tmp_path / "config"
+    path.write_text(yaml.safe_dump(config))
+    run = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=True)
+    name, mode = run.stdout.split()
+    assert mode == "0o600"
+    assert not Path(name).exists()
+
+
+def test_a_token_does_not_show() -> None:
+    assert "hidden" not in repr(KubeConfig(server="http://api", token="hidden"))
+
+
+def in_base64(text: str) -> str:
+    """As a kubeconfig holds it."""
+    return base64.b64encode(text.encode()).decode()
