@@ -4,12 +4,12 @@ import asyncio
 import base64
 import binascii
 import logging
-import re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from symfed_api.errors import TakenError, no_such_project
 from symfed_api.manifests import REQUEST_DIGEST, own_secrets
+from symfed_wire.federation_map import PROJECT
 from symfed_wire.kube import (
     FEDERATIONS,
     PEERS,
@@ -29,16 +29,13 @@ _logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.25
 
-# A field selector is text: what is no project id must not get into it.
-_PROJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
-
 Found = TypeVar("Found")
 
 
 async def find_project(kube: Kube, namespace: str, project: str) -> FederationPeer | None:
     """The hosted peer with this project id; of two the older one, which the operator serves."""
-    if not _PROJECT.fullmatch(project):
-        return None
+    if not PROJECT.fullmatch(project):
+        return None  # a field selector is text: what is no project id must not get into it
     found = await kube.list_all(PEERS, namespace, fields=f"spec.project={project}")
     peers = sorted((FederationPeer.model_validate(item) for item in found), key=_age)
     return peers[0] if peers else None

@@ -14,11 +14,6 @@ class Envelope(BaseModel):
     status_string: str = Field(alias="statusString")
     values: dict[str, JsonValue] = {}
 
-    @property
-    def http_status(self) -> int:
-        """The real HTTP status, of which `statusCode` is the name."""
-        return HTTPStatus[self.status_code].value
-
     def to_json(self) -> bytes:
         """The bytes on the wire."""
         return self.model_dump_json(by_alias=True).encode()

@@ -20,9 +20,9 @@ from symfed_wire.resources import ContractAction
 TOKEN = re.compile(r"FEDTOKEN[0-9A-Fa-f]{16}")
 PASS_UNCHANGED = "missing; pass the opened invitation on unchanged"  # noqa: S105 - a message
 
-_PROJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
+PROJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
-_SCHEDULE = re.compile(r"[mhd][1-9][0-9]{0,3}")
+SCHEDULE = re.compile(r"([mhd])([1-9][0-9]{0,3})")
 _HOST = re.compile(r"(nats|tls)://[^\s/@,]+/?")
 _POLICIES_URL = re.compile(r"https?://[^\s@?#]+/createPolicies")
 _REST_HOST = re.compile(r"https?://[^\s/@?#]+(/[^\s@?#]*)?")
@@ -131,7 +131,7 @@ def parse_create_map(
     keys = MapKeys(values)
     backend = _backend(keys)
     parsed = CreateMap(
-        peer=_local_peer(keys, keys.checked("pid", pid, _PROJECT, _PROJECT_LETTERS), persist),
+        peer=_local_peer(keys, keys.checked("pid", pid, PROJECT, _PROJECT_LETTERS), persist),
         name=keys.matching("fed_name", _NAME, _LETTERS),
         schedule=_schedule(keys),
         encrypt=keys.flag("fed_encrypt"),
@@ -173,7 +173,7 @@ def parse_join_map(values: Mapping[str, JsonValue], pid: str | None, persist: st
             keys.required("aws_topic_region", PASS_UNCHANGED)
     parsed = JoinMap(
         peer=_local_peer(
-            keys, keys.checked("pid", project, _PROJECT, _PROJECT_LETTERS) if name else "", persist
+            keys, keys.checked("pid", project, PROJECT, _PROJECT_LETTERS) if name else "", persist
         ),
         name=name,
         schedule=schedule,
@@ -206,7 +206,7 @@ def parse_project(pid: str | None, kind: str | None, persist: str | None) -> Loc
     keys = MapKeys({})
     compute = keys.checked("type", kind or "cpu", _COMPUTE, "cpu or gpu")
     peer = LocalPeer(
-        project=keys.checked("pid", pid, _PROJECT, _PROJECT_LETTERS),
+        project=keys.checked("pid", pid, PROJECT, _PROJECT_LETTERS),
         persist=keys.boolean("persist", persist, default=True),
         compute="gpu" if compute == "gpu" else "cpu",
         send_action="Block",
@@ -234,7 +234,7 @@ def _action(keys: MapKeys, key: str) -> ContractAction:
 
 
 def _schedule(keys: MapKeys) -> str:
-    return keys.matching("sync_sched", _SCHEDULE, "m<n>, h<n> or d<n>")
+    return keys.matching("sync_sched", SCHEDULE, "m<n>, h<n> or d<n>")
 
 
 def _backend(keys: MapKeys) -> Literal["nats", "aws", "unclear"]:
