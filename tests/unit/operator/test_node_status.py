@@ -89,7 +89,7 @@ def test_a_pod_that_the_api_server_refuses_is_told_with_its_reason() -> None:
     failures: list[JsonObject] = [
         {
             "reason": "FailedCreate",
-            "message": "RuntimeClass nvidia not found",
+            "message": "no RuntimeClass nvidia",
             "lastTimestamp": "2026-01-02T00:00:00Z",
         },
         {"reason": "FailedCreate", "message": "older", "lastTimestamp": "2026-01-01T00:00:00Z"},
