@@ -8,8 +8,17 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from symfed_api.objects import read_secret_text
-from symfed_wire.kube import NAMESPACES, JsonObject, Kube, KubeError, WatchEvent
+from symfed_api.objects import secret_text
+from symfed_wire.kube import (
+    NAMESPACES,
+    SECRETS,
+    ForbiddenError,
+    JsonObject,
+    Kube,
+    KubeError,
+    NotFoundError,
+    WatchEvent,
+)
 from symfed_wire.names import CUSTOMER_KEY, CUSTOMER_LABEL, customer_secret
 
 _logger = logging.getLogger(__name__)
@@ -68,7 +77,7 @@ class Customers:
     def __init__(self, kube: Kube, clock: Callable[[], float] = time.monotonic) -> None:
         self._kube = kube
         self._clock = clock
-        self._namespaces = Namespaces()
+        self.namespaces = Namespaces()
         self._keys: dict[tuple[str, str], tuple[float, str | None]] = {}
         self.is_ready = False
 
@@ -78,25 +87,25 @@ class Customers:
         Nobody's id takes the same way as a customer's, cache included, so that the time tells nothing.
         Raises KubeError when the API server does not answer.
         """
-        namespace = self._namespaces.find(customer)
+        namespace = self.namespaces.find(customer)
         key = await self._key(customer, namespace or NO_NAMESPACE)
         return Customer(customer, namespace, key) if namespace and key else None
 
     def namespace(self, customer: str) -> str | None:
         """The customer's namespace alone, for calls that no customer signs."""
-        return self._namespaces.find(customer)
+        return self.namespaces.find(customer)
 
     async def follow(self) -> None:
         """Keep the directory current, for ever; a lost API server is tried again with back-off."""
         pause = 1.0
         while True:
             try:
-                self._namespaces.replace_all(await self._kube.list_all(NAMESPACES, labels=CUSTOMER_LABEL))
+                self.namespaces.replace_all(await self._kube.list_all(NAMESPACES, labels=CUSTOMER_LABEL))
                 self.is_ready, pause = True, 1.0
                 # A watch that starts anew does not tell what went meanwhile; a list now and then does.
                 async with asyncio.timeout(RELIST_SECONDS):
                     async for event in self._kube.watch(NAMESPACES, labels=CUSTOMER_LABEL):
-                        self._namespaces.apply(event)
+                        self.namespaces.apply(event)
             except TimeoutError:
                 continue
             except KubeError as error:
@@ -109,13 +118,29 @@ class Customers:
         cached = self._keys.get(entry)
         if cached and cached[0] > now:
             return cached[1]
-        text = await read_secret_text(self._kube, namespace, customer_secret(), CUSTOMER_KEY)
-        key = text if _is_usable(text) else None
+        key = await self._read_key(customer, namespace)
         self._keys.pop(entry, None)
         self._keys[entry] = (now + KEY_SECONDS, key)
         while len(self._keys) > KEYS_KEPT:
             del self._keys[next(iter(self._keys))]
         return key
+
+    async def _read_key(self, customer: str, namespace: str) -> str | None:
+        """The customer's key; while there is none, the log says what to wait for, as callers are not told."""
+        name = customer_secret()
+        why = f"Secret {name} in namespace {namespace} has no {CUSTOMER_KEY} of 16 bytes in base64"
+        key = None
+        try:
+            key = secret_text(await self._kube.get(SECRETS, namespace, name), CUSTOMER_KEY)
+        except NotFoundError:
+            why = f"namespace {namespace} has no Secret {name}; it is to hold {CUSTOMER_KEY}"
+        except ForbiddenError:
+            why = f"the gateway may not read Secrets in namespace {namespace} until the operator lets it"
+        if _is_usable(key):
+            return key
+        if namespace != NO_NAMESPACE:
+            _logger.info("customer %s waits: %s", customer, why)
+        return None
 
 
 def _is_usable(key: str | None) -> bool:

@@ -155,6 +155,11 @@ async def read_secret_text(kube: Kube, namespace: str, name: str, key: str) -> s
         secret = await kube.get(SECRETS, namespace, name)
     except (NotFoundError, ForbiddenError):
         return None
+    return secret_text(secret, key)
+
+
+def secret_text(secret: JsonObject, key: str) -> str | None:
+    """One entry of a Secret that was read; None when it is not there, or no text."""
     data = secret.get("data")
     value = data.get(key) if isinstance(data, dict) else None
     try:
