@@ -71,7 +71,8 @@ def directory(answer: JsonObject | KubeError) -> Customers:
     [
         (
             ForbiddenError("forbidden: hidden"),
-            "customer c1 waits: the gateway may not read Secrets in namespace ns-1 until the operator lets it",
+            "customer c1 waits: the gateway may not read Secrets in namespace ns-1 "
+            "until the operator lets it",
         ),
         (
             NotFoundError("not found"),
