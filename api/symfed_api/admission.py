@@ -15,7 +15,7 @@ from symfed_api import manifests
 from symfed_api.errors import NotReadyError, RefusedError
 from symfed_api.gateway import Gateway
 from symfed_api.inviting import read_federation_keys
-from symfed_api.objects import find_peer, find_project, is_admin, list_peers, poll, read_secret_text
+from symfed_api.objects import find_peer, find_project, list_peers, poll, read_secret_text
 from symfed_wire.documents import canonical_json
 from symfed_wire.errors import MalformedError, UnsealError
 from symfed_wire.federation_map import TOKEN
@@ -86,8 +86,8 @@ async def admit(gateway: Gateway, customer: str, project: str, body: bytes) -> s
     record = await _read(gateway.kube, namespace, invitation_claim(asked.fed_req_token))
     federation = record.claim.federation
     admin = await find_project(gateway.kube, namespace, project)
-    members = await list_peers(gateway.kube, namespace, federation)
-    if admin is None or not is_admin(admin, members):
+    reference = admin.spec.federation_ref if admin else None
+    if reference is None or reference.name != federation:
         raise InvitationRefusedError("unknown project, or not the federation's admin")
     keys = await read_federation_keys(gateway.kube, namespace, federation)
     if keys is None:

@@ -9,7 +9,6 @@ from symfed_api.objects import (
     find_federation,
     find_peer,
     get_project,
-    is_admin,
     list_peers,
     poll,
 )
@@ -42,24 +41,24 @@ async def delete_project(gateway: Gateway, caller: Caller, pid: str) -> None:
 
 
 async def _own_federation(gateway: Gateway, peer: FederationPeer) -> Federation | None:
-    """The Federation that REST made for this admin; a member that is not the admin goes alone.
+    """The Federation that REST made, when this is its admin's last peer; before, a peer goes alone.
 
-    Raises TakenError that names other members.
+    Every peer in the Federation's namespace is its admin's. Raises TakenError that names remote members.
     """
     reference = peer.spec.federation_ref
     if reference is None:
         return None
-    members = await list_peers(gateway.kube, peer.metadata.namespace, reference.name)
-    if not is_admin(peer, members):
-        return None
     others = [
-        other.spec.remote.display_name if other.spec.remote else other.spec.project or other.metadata.name
-        for other in members
+        other
+        for other in await list_peers(gateway.kube, peer.metadata.namespace, reference.name)
         if other.metadata.uid != peer.metadata.uid and other.metadata.deletion_timestamp is None
     ]
-    if others:
+    if any(other.is_hosted for other in others):
+        return None
+    names = [other.spec.remote.display_name for other in others if other.spec.remote]
+    if names:
         raise TakenError(
-            f"Project {peer.spec.project} administers a federation with other members: {', '.join(others)}"
+            f"Project {peer.spec.project} administers a federation with other members: {', '.join(names)}"
         )
     federation = await find_federation(gateway.kube, peer.metadata.namespace, reference.name)
     is_rests = federation and federation.metadata.labels.get(manifests.MANAGED_BY) == manifests.MANAGER

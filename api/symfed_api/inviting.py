@@ -13,13 +13,13 @@ from symfed_api import manifests
 from symfed_api.caller import Caller
 from symfed_api.errors import BadRequestError, NotReadyError, NotSupportedError
 from symfed_api.gateway import Gateway
-from symfed_api.objects import find_federation, get_project, is_admin, list_peers, poll, read_secret_text
+from symfed_api.objects import find_federation, get_project, poll, read_secret_text
 from symfed_wire.federation_map import InviteMap, parse_invite_map
 from symfed_wire.invitation import seal_invitation, seal_invitation_v2
 from symfed_wire.kube import CONFIG_MAPS, Kube
 from symfed_wire.names import DOCUMENT_KEY, FEDERATION_KEY, federation_secret, invitation_claim
 from symfed_wire.quantities import parse_quantity
-from symfed_wire.resources import Federation, FederationPeer, find_admin, find_condition
+from symfed_wire.resources import Federation, find_condition
 
 
 @dataclass(frozen=True)
@@ -43,12 +43,6 @@ async def invite(gateway: Gateway, caller: Caller, project: str, keys: Mapping[s
     peer = await get_project(gateway.kube, caller.namespace, project, caller.customer)
     if peer.spec.federation_ref is None:
         raise BadRequestError(f"Project {project} is not the admin of a federation; only the admin invites")
-    members = await list_peers(gateway.kube, caller.namespace, peer.spec.federation_ref.name)
-    if not is_admin(peer, members):
-        raise BadRequestError(
-            f"Project {project} is a member of Federation {peer.spec.federation_ref.name}, not its admin; "
-            f"only the admin invites: project {_project(find_admin(members))}"
-        )
     ready = await _wait_until_ready(gateway, caller.namespace, peer.spec.federation_ref.name)
     token = f"FEDTOKEN{secrets.token_hex(8)}"
     expires = (datetime.now(UTC) + timedelta(hours=order.token_hours)).replace(microsecond=0)
@@ -117,10 +111,6 @@ async def _wait_until_ready(gateway: Gateway, namespace: str, name: str) -> Read
     if found is None:
         raise NotReadyError(seen)
     return found
-
-
-def _project(peer: FederationPeer | None) -> str:
-    return (peer.spec.project if peer else None) or "unknown"
 
 
 def _seal(keys: dict[str, JsonValue], order: InviteMap) -> str:

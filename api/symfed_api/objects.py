@@ -23,7 +23,7 @@ from symfed_wire.kube import (
     NotFoundError,
     Resource,
 )
-from symfed_wire.resources import Federation, FederationPeer, find_admin
+from symfed_wire.resources import Federation, FederationPeer
 
 _logger = logging.getLogger(__name__)
 
@@ -66,12 +66,6 @@ async def list_peers(kube: Kube, namespace: str, federation: str = "") -> list[F
     fields = f"spec.federationRef.name={federation}" if federation else ""
     found = await kube.list_all(PEERS, namespace, fields=fields)
     return sorted((FederationPeer.model_validate(item) for item in found), key=_age)
-
-
-def is_admin(peer: FederationPeer, members: list[FederationPeer]) -> bool:
-    """Whether this peer administers the federation with these members."""
-    admin = find_admin(members)
-    return admin is not None and admin.metadata.uid == peer.metadata.uid
 
 
 async def list_federations(kube: Kube, namespace: str) -> list[Federation]:

@@ -138,7 +138,7 @@ class Tenant:
             verb,
             url,
             content=body or None,
-            headers={name: value.encode("latin-1") for name, value in headers.items()},
+            headers=[(name.encode(), value.encode("latin-1")) for name, value in headers.items()],
             timeout=30,
             trust_env=False,
         )

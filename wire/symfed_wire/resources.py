@@ -322,18 +322,3 @@ class FederationPeer(_Object):
         """A hosted project that belongs to no federation."""
         in_federation = self.spec.federation_ref is not None or self.spec.invitation_secret_ref is not None
         return self.is_hosted and not in_federation
-
-
-def find_admin(members: Iterable[FederationPeer]) -> FederationPeer | None:
-    """Which member of a federation is its admin: the oldest one hosted here.
-
-    One under deletion only where there is no other. The uuid decides between objects of one second.
-    """
-    never = datetime.max.replace(tzinfo=UTC)
-
-    def age(peer: FederationPeer) -> tuple[bool, datetime, bool, str, str]:
-        uuid, metadata = peer.status.uuid, peer.metadata
-        is_going = metadata.deletion_timestamp is not None
-        return is_going, metadata.creation_timestamp or never, uuid is None, uuid or "", metadata.name
-
-    return min((peer for peer in members if peer.is_hosted), key=age, default=None)

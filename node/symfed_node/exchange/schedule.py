@@ -1,13 +1,12 @@
 """When an exchange is due. Pure: the clock is the caller's."""
 
-import re
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final, Self
 
 from symfed_wire.errors import MalformedError
+from symfed_wire.federation_map import SCHEDULE
 
-_SCHEDULE = re.compile(r"([mhd])([1-9][0-9]{0,3})")
 _UNITS: Final = {"m": 60, "h": 3600, "d": 86400}
 
 
@@ -27,7 +26,7 @@ LOOK: Final = frozenset({Task.DOCUMENT, Task.READ})
 
 def parse_schedule(text: str) -> int:
     """Seconds of a schedule such as `m30`, `h3`, `d7`. Raises MalformedError."""
-    match = _SCHEDULE.fullmatch(text)
+    match = SCHEDULE.fullmatch(text)
     if match is None:
         raise MalformedError(f"schedule {text!r}: it must be m, h or d and a number from 1 to 9999")
     return _UNITS[match[1]] * int(match[2])

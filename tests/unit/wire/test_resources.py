@@ -28,7 +28,6 @@ from symfed_wire.resources import (
     Condition,
     Federation,
     FederationPeer,
-    find_admin,
     find_condition,
     set_condition,
 )
@@ -305,29 +304,3 @@ def test_quantity(text: int | str, number: int) -> None:
 def test_no_quantity(text: str) -> None:
     with pytest.raises(ValueError, match=re.escape(repr(text))):
         parse_quantity(text)
-
-
-def member(name: str, created: str, **changes: Any) -> FederationPeer:
-    """A hosted member of a federation."""
-    metadata = {"name": name, "creationTimestamp": f"2026-11-22T{created}:00Z"} | changes.pop("metadata", {})
-    return FederationPeer.model_validate(
-        {"metadata": metadata, "spec": {"project": name}, "status": {"uuid": name}} | changes
-    )
-
-
-def test_the_admin_is_the_oldest_hosted_member() -> None:
-    keys = {"uuid": "u", "displayName": "r", "identityKey": "", "sealingKey": ""}
-    remote = member("r", "09:00", spec={"remote": keys})
-    young, old = member("a", "12:00"), member("b", "10:00")
-    assert find_admin([remote, young, old]) is old
-    assert find_admin([remote]) is None
-    twin = member("c", "10:00")
-    assert find_admin([twin, old]) is old  # the uuid decides
-    assert find_admin([member("a", "10:00", status={}), twin]) is twin
-
-
-def test_a_member_under_deletion_is_the_admin_only_where_there_is_no_other() -> None:
-    going = member("a", "09:00", metadata={"deletionTimestamp": "2026-11-22T13:00:00Z"})
-    other = member("b", "10:00")
-    assert find_admin([going, other]) is other
-    assert find_admin([going]) is going
