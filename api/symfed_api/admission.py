@@ -20,15 +20,8 @@ from symfed_wire.documents import canonical_json
 from symfed_wire.errors import MalformedError, UnsealError
 from symfed_wire.federation_map import TOKEN
 from symfed_wire.join import CreatePolicies, JoinAnswer, JoinRequest, open_join, seal_join
-from symfed_wire.kube import (
-    CONFIG_MAPS,
-    PEERS,
-    ConflictError,
-    ForbiddenError,
-    InvalidError,
-    JsonObject,
-    Kube,
-)
+from symfed_wire.kube import CONFIG_MAPS, PEERS, JsonObject, Kube
+from symfed_wire.kube_errors import ConflictError, ForbiddenError, InvalidError
 from symfed_wire.names import GRANT_FILE, grant_secret, invitation_claim, remote_name
 from symfed_wire.resources import FederationPeer
 

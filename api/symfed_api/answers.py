@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from symfed_api.errors import BadRequestError, CallError, NotReadyError, TakenError
 from symfed_wire.envelope import envelope
-from symfed_wire.kube import ConflictError, InvalidError, KubeError
+from symfed_wire.kube_errors import ConflictError, InvalidError, KubeError
 from symfed_wire.map_keys import FederationMapError
 
 _logger = logging.getLogger(__name__)

@@ -23,7 +23,7 @@ from symfed_api.errors import (
 )
 from symfed_api.large_bodies import LargeBodies
 from symfed_api.settings import Settings
-from symfed_wire.kube import KubeError
+from symfed_wire.kube_errors import KubeError
 
 UNSIGNED_BODY_LIMIT_BYTES = 64 * 1024
 _LARGE_BODY_BYTES = 256 * 1024

@@ -9,16 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from symfed_api.objects import secret_text
-from symfed_wire.kube import (
-    NAMESPACES,
-    SECRETS,
-    ForbiddenError,
-    JsonObject,
-    Kube,
-    KubeError,
-    NotFoundError,
-    WatchEvent,
-)
+from symfed_wire.kube import NAMESPACES, SECRETS, JsonObject, Kube, WatchEvent
+from symfed_wire.kube_errors import ForbiddenError, KubeError, NotFoundError
 from symfed_wire.names import CUSTOMER_KEY, CUSTOMER_LABEL, customer_secret
 
 _logger = logging.getLogger(__name__)

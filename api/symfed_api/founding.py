@@ -17,7 +17,8 @@ from symfed_api.objects import (
     take_away,
 )
 from symfed_wire.federation_map import parse_create_map
-from symfed_wire.kube import FEDERATIONS, ForbiddenError, InvalidError, JsonObject
+from symfed_wire.kube import FEDERATIONS, JsonObject
+from symfed_wire.kube_errors import ForbiddenError, InvalidError
 
 
 async def create_federation(

@@ -7,7 +7,8 @@ import uvicorn
 
 from symfed_api.app import create_app
 from symfed_api.settings import Settings
-from symfed_wire.kube import Kube, KubeConfig
+from symfed_wire.kube import Kube
+from symfed_wire.kube_config import KubeConfig
 
 # Calls wait a minute at most; those under way get it before the process ends.
 _GRACE_SECONDS = 65

@@ -10,19 +10,8 @@ from typing import TypeVar
 from symfed_api.errors import TakenError, no_such_project
 from symfed_api.manifests import REQUEST_DIGEST, own_secrets
 from symfed_wire.federation_map import PROJECT
-from symfed_wire.kube import (
-    FEDERATIONS,
-    PEERS,
-    SECRETS,
-    ConflictError,
-    ForbiddenError,
-    InvalidError,
-    JsonObject,
-    Kube,
-    KubeError,
-    NotFoundError,
-    Resource,
-)
+from symfed_wire.kube import FEDERATIONS, PEERS, SECRETS, JsonObject, Kube, Resource
+from symfed_wire.kube_errors import ConflictError, ForbiddenError, InvalidError, KubeError, NotFoundError
 from symfed_wire.resources import Federation, FederationPeer
 
 _logger = logging.getLogger(__name__)

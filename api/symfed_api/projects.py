@@ -11,7 +11,8 @@ from symfed_api.forwarding import forward_to_project
 from symfed_api.gateway import TheCaller, TheGateway
 from symfed_api.objects import find_project, list_peers
 from symfed_wire.federation_map import parse_project
-from symfed_wire.kube import PEERS, ConflictError
+from symfed_wire.kube import PEERS
+from symfed_wire.kube_errors import ConflictError
 
 router = APIRouter(prefix="/symetry/rest/{cid}/projects")
 

@@ -31,7 +31,8 @@ from symfed_node.project import Project, epoch_milliseconds
 from symfed_node.settings import NodeSettings
 from symfed_node.status import Listener, OwnPeer, endlessly
 from symfed_wire.errors import SymfedError
-from symfed_wire.kube import Kube, KubeConfig
+from symfed_wire.kube import Kube
+from symfed_wire.kube_config import KubeConfig
 from symfed_wire.node_config import Membership, NodeConfig
 
 log = logging.getLogger(__name__)

@@ -12,7 +12,8 @@ from pydantic import ValidationError
 
 from symfed_node.exchange.condition import Exchanging
 from symfed_wire.documents import describe_faults
-from symfed_wire.kube import PEERS, ConflictError, JsonObject, Kube, KubeError, WatchEvent
+from symfed_wire.kube import PEERS, JsonObject, Kube, WatchEvent
+from symfed_wire.kube_errors import ConflictError, KubeError
 from symfed_wire.names import SYNC_REQUESTED
 from symfed_wire.node_config import NodeConfig
 from symfed_wire.resources import Condition, FederationPeer, find_condition, set_condition

@@ -16,7 +16,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from symfed_operator.backends.nats.jwt import Claims, credentials, encode
 from symfed_operator.backends.nats.keys import ACCOUNT, OPERATOR, USER, new_seed, public_key, seed_from
 from symfed_wire.errors import SymfedError
-from symfed_wire.kube import SECRETS, ConflictError, JsonObject, Kube, KubeConfig
+from symfed_wire.kube import SECRETS, JsonObject, Kube
+from symfed_wire.kube_config import KubeConfig
+from symfed_wire.kube_errors import ConflictError
 
 ROOT_SECRET = "symfed-nats-root"  # noqa: S105 - a Secret's name
 OPERATOR_SECRET = "symfed-nats-operator"  # noqa: S105 - a Secret's name

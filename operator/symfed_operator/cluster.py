@@ -12,7 +12,8 @@ from pydantic import JsonValue
 from symfed_operator.errors import ForeignObjectError
 from symfed_wire.documents import WireModel
 from symfed_wire.errors import MalformedError
-from symfed_wire.kube import EVENTS, ConflictError, JsonObject, Kube, NotFoundError, Resource
+from symfed_wire.kube import EVENTS, JsonObject, Kube, Resource
+from symfed_wire.kube_errors import ConflictError, NotFoundError
 from symfed_wire.names import FINALIZER, RECONCILE
 from symfed_wire.resources import Federation, FederationPeer, ObjectMeta
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from symfed_wire.errors import SymfedError
-from symfed_wire.kube import ConflictError
+from symfed_wire.kube_errors import ConflictError
 
 _log = logging.getLogger(__name__)
 

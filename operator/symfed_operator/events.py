@@ -15,7 +15,7 @@ from pydantic import JsonValue
 from symfed_operator.cluster import LABEL_COMPONENT, LABEL_INSTANCE, LABEL_MANAGED_BY, MANAGER
 from symfed_operator.manifests import COMPONENT_NODE
 from symfed_operator.queue import Key, customer_key, federation_key, peer_key
-from symfed_wire.kube import KubeConfig
+from symfed_wire.kube_config import KubeConfig
 from symfed_wire.names import GROUP, VERSION
 from symfed_wire.resources import FederationPeer, ObjectMeta
 

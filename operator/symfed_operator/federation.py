@@ -47,7 +47,8 @@ from symfed_operator.removal import announce, remove_members
 from symfed_wire.documents import Signed
 from symfed_wire.errors import SymfedError
 from symfed_wire.join import JoinAnswer
-from symfed_wire.kube import FEDERATIONS, SECRETS, ConflictError, NotFoundError
+from symfed_wire.kube import FEDERATIONS, SECRETS
+from symfed_wire.kube_errors import ConflictError, NotFoundError
 from symfed_wire.names import DOCUMENT_KEY, FEDERATION_KEY, GRANT_FILE
 from symfed_wire.quantities import parse_quantity
 from symfed_wire.resources import Condition, Federation, Nats

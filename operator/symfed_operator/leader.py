@@ -19,7 +19,8 @@ from pydantic.alias_generators import to_camel
 from symfed_operator.cluster import MANAGER
 from symfed_operator.settings import Settings
 from symfed_wire.documents import WireModel
-from symfed_wire.kube import ConflictError, JsonObject, Kube, KubeError, NotFoundError, Resource
+from symfed_wire.kube import JsonObject, Kube, Resource
+from symfed_wire.kube_errors import ConflictError, KubeError, NotFoundError
 from symfed_wire.resources import ObjectMeta
 
 LEASES = Resource("apis/coordination.k8s.io/v1", "leases", "Lease")

@@ -25,7 +25,8 @@ from symfed_operator.settings import Settings
 from symfed_operator.workers import work
 from symfed_wire.documents import describe_faults
 from symfed_wire.errors import SymfedError
-from symfed_wire.kube import Kube, KubeConfig
+from symfed_wire.kube import Kube
+from symfed_wire.kube_config import KubeConfig
 
 # Typer's own tracebacks show local variables, and those hold secrets.
 app = typer.Typer(

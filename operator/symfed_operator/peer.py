@@ -53,13 +53,10 @@ from symfed_wire.kube import (
     SERVICES,
     STATEFUL_SETS,
     VOLUME_CLAIMS,
-    ConflictError,
-    ForbiddenError,
-    InvalidError,
     JsonObject,
     Kube,
-    NotFoundError,
 )
+from symfed_wire.kube_errors import ConflictError, ForbiddenError, InvalidError, NotFoundError
 from symfed_wire.node_config import NodeConfig
 from symfed_wire.resources import Condition, FederationPeer, ObjectMeta, PeerStatus
 

@@ -20,7 +20,8 @@ from symfed_operator.errors import DamagedRecordError
 from symfed_wire.documents import PeerUuid, Signed, WireModel, describe_faults
 from symfed_wire.errors import MalformedError
 from symfed_wire.join import JoinAnswer
-from symfed_wire.kube import SECRETS, ConflictError, JsonObject, Kube
+from symfed_wire.kube import SECRETS, JsonObject, Kube
+from symfed_wire.kube_errors import ConflictError
 from symfed_wire.node_config import PeerSecrets
 
 _FILE = "record.json"

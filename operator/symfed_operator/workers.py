@@ -8,7 +8,7 @@ from symfed_operator import customer, federation, peer
 from symfed_operator.context import Context
 from symfed_operator.queue import Key, WorkQueue
 from symfed_wire.errors import SymfedError
-from symfed_wire.kube import ConflictError
+from symfed_wire.kube_errors import ConflictError
 
 Reconcile = Callable[[Context, Key], Awaitable[float | None]]
 

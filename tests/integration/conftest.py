@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from symfed_wire.kube import NAMESPACES, Kube, KubeConfig
+from symfed_wire.kube import NAMESPACES, Kube
+from symfed_wire.kube_config import KubeConfig
 from tests.cluster.gobuild import ProgramMissingError, can_build, program
 from tests.integration.servers import ControlPlane
 

@@ -19,16 +19,7 @@ from pydantic import JsonValue
 
 from symfed_wire.documents import FEDERATION_CONTEXT, FederationDocument, verify_document
 from symfed_wire.join import JoinAnswer
-from symfed_wire.kube import (
-    CONFIG_MAPS,
-    FEDERATIONS,
-    NAMESPACES,
-    PEERS,
-    SECRETS,
-    JsonObject,
-    Kube,
-    Resource,
-)
+from symfed_wire.kube import CONFIG_MAPS, FEDERATIONS, NAMESPACES, PEERS, SECRETS, JsonObject, Kube, Resource
 from symfed_wire.names import invitation_claim
 from symfed_wire.resources import Condition, Federation, FederationPeer, find_condition
 from tests.integration.servers import ControlPlane, NatsServer, free_port

@@ -8,7 +8,8 @@ import pytest
 import yaml
 from pydantic import JsonValue
 
-from symfed_wire.kube import FEDERATIONS, PEERS, InvalidError, JsonObject, Kube, Resource
+from symfed_wire.kube import FEDERATIONS, PEERS, JsonObject, Kube, Resource
+from symfed_wire.kube_errors import InvalidError
 from symfed_wire.names import object_name, remote_name
 from symfed_wire.resources import (
     Federation,

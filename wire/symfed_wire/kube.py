@@ -5,25 +5,25 @@ which node and gateway images need not carry. Objects are parsed by their caller
 """
 
 import asyncio
-import atexit
-import base64
-import functools
 import json
-import os
-import ssl
-import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
-from typing import ClassVar, Literal, Self
+from typing import Literal, Self
 
 import httpx
-import yaml
-from pydantic import BaseModel, Field, JsonValue
+from pydantic import JsonValue
 
-from symfed_wire.errors import SymfedError
+from symfed_wire.kube_config import BearerAuth, KubeConfig, tls_context
+from symfed_wire.kube_errors import (
+    ConflictError,
+    KubeError,
+    NotFoundError,
+    WatchExpiredError,
+    error_of,
+    error_of_status,
+)
 
 JsonObject = dict[str, JsonValue]
 
@@ -31,7 +31,6 @@ JsonObject = dict[str, JsonValue]
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 5.0
 _SHORT_WATCH_SECONDS = 10.0
-_SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
 @dataclass(frozen=True)
@@ -69,126 +68,12 @@ ROLE_BINDINGS = Resource("apis/rbac.authorization.k8s.io/v1", "rolebindings", "R
 NETWORK_POLICIES = Resource("apis/networking.k8s.io/v1", "networkpolicies", "NetworkPolicy")
 
 
-class KubeError(SymfedError):
-    """The API server refused a request, or could not be reached (`status` 0)."""
-
-    reason = "KubernetesError"
-    status: ClassVar[int] = 0
-
-
-class NotFoundError(KubeError):
-    """The object, or its namespace, is not there."""
-
-    reason = "NotFound"
-    status = 404
-
-
-class ConflictError(KubeError):
-    """The object exists already, was changed meanwhile, or is another one by its uid."""
-
-    reason = "Conflict"
-    status = 409
-
-
-class ForbiddenError(KubeError):
-    """RBAC, or a namespace that is terminating, does not allow it."""
-
-    reason = "Forbidden"
-    status = 403
-
-
-class InvalidError(KubeError):
-    """The object breaks its schema or a validation rule."""
-
-    reason = "Invalid"
-    status = 422
-
-
-class WatchExpiredError(KubeError):
-    """A watch cannot go on from this resourceVersion; list again."""
-
-    reason = "WatchExpired"
-    status = 410
-
-
-_ERRORS: dict[int, type[KubeError]] = {
-    error.status: error
-    for error in (NotFoundError, ConflictError, ForbiddenError, InvalidError, WatchExpiredError)
-}
-
-
 @dataclass(frozen=True)
 class WatchEvent:
     """One line of a watch."""
 
     type: Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK"]
     object: JsonObject
-
-
-class KubeConfig(BaseModel, frozen=True):
-    """How to reach an API server. `token_file` is read anew, as projected tokens are renewed."""
-
-    server: str
-    ca_file: str | None = None
-    token: str | None = Field(default=None, repr=False)
-    token_file: str | None = None
-    client_cert: str | None = None
-    client_key: str | None = None
-
-    @classmethod
-    def find(cls) -> Self:
-        """`$KUBECONFIG` when set, else the pod's service account."""
-        path = os.environ.get("KUBECONFIG")
-        return cls.from_file(Path(path)) if path else cls.in_cluster()
-
-    @classmethod
-    def in_cluster(cls) -> Self:
-        """The pod's own service account."""
-        host, port = os.environ.get("KUBERNETES_SERVICE_HOST"), os.environ.get("KUBERNETES_SERVICE_PORT")
-        if not host or not port:
-            raise KubeError("no Kubernetes API server: set KUBECONFIG, or run in a pod")
-        return cls(
-            server=f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}",
-            ca_file=str(_SERVICE_ACCOUNT / "ca.crt"),
-            token_file=str(_SERVICE_ACCOUNT / "token"),
-        )
-
-    @classmethod
-    def from_file(cls, path: Path) -> Self:
-        """The current context of a kubeconfig: token or client certificate, inline or as files."""
-        config = yaml.safe_load(path.read_text())
-
-        def named(section: str, name: str) -> dict[str, str]:
-            entries = {entry["name"]: entry for entry in config[section]}
-            return dict(entries[name][section.removesuffix("s")])
-
-        context = named("contexts", config["current-context"])
-        cluster, user = named("clusters", context["cluster"]), named("users", context["user"])
-        return cls(
-            server=cluster["server"],
-            ca_file=_material(cluster, "certificate-authority"),
-            token=user.get("token"),
-            client_cert=_material(user, "client-certificate"),
-            client_key=_material(user, "client-key"),
-        )
-
-
-def _material(entry: dict[str, str], key: str) -> str | None:
-    """Path of a certificate or key that a kubeconfig names or holds inline."""
-    if f"{key}-data" not in entry:
-        return entry.get(key)
-    # ssl reads certificates from files only; the folder is its owner's, and goes with the process.
-    handle, path = tempfile.mkstemp(suffix=".pem", dir=_folder())
-    with os.fdopen(handle, "wb") as file:
-        file.write(base64.b64decode(entry[f"{key}-data"]))
-    return path
-
-
-@functools.cache
-def _folder() -> str:
-    folder = tempfile.TemporaryDirectory(prefix="symfed-")
-    atexit.register(folder.cleanup)
-    return folder.name
 
 
 class Kube:
@@ -205,8 +90,8 @@ class Kube:
         self._sleep = sleep
         self._http = httpx.AsyncClient(
             base_url=config.server,
-            verify=_tls(config),
-            auth=_BearerAuth(config),
+            verify=tls_context(config),
+            auth=BearerAuth(config),
             timeout=httpx.Timeout(30, connect=10),
             transport=transport,
             trust_env=False,
@@ -353,7 +238,7 @@ class Kube:
             async with self._http.stream("GET", path, params=params, timeout=timeout) as response:
                 if response.status_code >= httpx.codes.BAD_REQUEST:
                     await response.aread()
-                    raise _error(response)
+                    raise error_of(response)
                 async for line in response.aiter_lines():
                     yield _parse_event(path, line)
         except httpx.ReadTimeout:
@@ -387,31 +272,9 @@ class Kube:
         except httpx.HTTPError as error:
             raise KubeError(f"{verb} {path}: {type(error).__name__} {error}") from error
         if response.status_code >= httpx.codes.BAD_REQUEST:
-            raise _error(response)
+            raise error_of(response)
         answer: JsonObject = response.json()
         return answer
-
-
-class _BearerAuth(httpx.Auth):
-    def __init__(self, config: KubeConfig) -> None:
-        self._config = config
-
-    def auth_flow(self, request: httpx.Request):  # type: ignore[no-untyped-def]  # httpx's generator protocol
-        token = self._config.token
-        if self._config.token_file:
-            token = Path(self._config.token_file).read_text().strip()
-        if token:
-            request.headers["Authorization"] = f"Bearer {token}"
-        yield request
-
-
-def _tls(config: KubeConfig) -> ssl.SSLContext | bool:
-    if not config.server.startswith("https:"):
-        return True
-    context = ssl.create_default_context(cafile=config.ca_file)
-    if config.client_cert:
-        context.load_cert_chain(config.client_cert, config.client_key)
-    return context
 
 
 def _parse_event(path: str, line: str) -> WatchEvent:
@@ -419,7 +282,7 @@ def _parse_event(path: str, line: str) -> WatchEvent:
     try:
         event = json.loads(line)
         if event["type"] == "ERROR":
-            raise _status_error(int(event["object"].get("code", 0)), event["object"])
+            raise error_of_status(int(event["object"].get("code", 0)), event["object"])
         _version(event["object"])
         return WatchEvent(event["type"], event["object"])
     except (ValueError, LookupError, TypeError, AttributeError):
@@ -440,16 +303,3 @@ def _typed(resource: Resource, body: JsonObject) -> JsonObject:
 def _selectors(fields: str, labels: str) -> dict[str, str]:
     selectors = {"fieldSelector": fields, "labelSelector": labels}
     return {name: value for name, value in selectors.items() if value}
-
-
-def _error(response: httpx.Response) -> KubeError:
-    try:
-        status = response.json()
-    except ValueError:
-        status = {}
-    return _status_error(response.status_code, status if isinstance(status, dict) else {})
-
-
-def _status_error(code: int, status: JsonObject) -> KubeError:
-    message = str(status.get("message") or f"HTTP {code}")
-    return _ERRORS.get(code, KubeError)(message)

@@ -20,7 +20,7 @@ from symfed_api.customers import Customer
 from symfed_api.errors import BadRequestError
 from symfed_api.settings import Settings
 from symfed_wire.bodies import RequestLine, open_body, open_body_v2, seal_body, seal_body_v2
-from symfed_wire.kube import KubeError
+from symfed_wire.kube_errors import KubeError
 from symfed_wire.signing import SignedRequest, content_md5, format_date, sign, signatures, string_to_sign
 
 KEY = base64.b64encode(bytes(range(16))).decode()

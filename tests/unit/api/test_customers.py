@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from symfed_api.customers import Customer, Customers, Namespaces
-from symfed_wire.kube import ForbiddenError, JsonObject, KubeError, NotFoundError, WatchEvent
+from symfed_wire.kube import JsonObject, WatchEvent
+from symfed_wire.kube_errors import ForbiddenError, KubeError, NotFoundError
 
 
 def namespace(name: str, customer: str | None, **metadata: Any) -> JsonObject:

@@ -14,15 +14,8 @@ from symfed_api.founding import create_federation
 from symfed_api.joining import join_federation
 from symfed_api.settings import Settings
 from symfed_wire.bodies import RequestLine
-from symfed_wire.kube import (
-    PEERS,
-    ConflictError,
-    ForbiddenError,
-    InvalidError,
-    JsonObject,
-    KubeError,
-    Resource,
-)
+from symfed_wire.kube import PEERS, JsonObject, Resource
+from symfed_wire.kube_errors import ConflictError, ForbiddenError, InvalidError, KubeError
 
 CREATE = {
     "fed_name": "iris",

@@ -11,7 +11,9 @@ import pytest
 from symfed_node import main, status
 from symfed_node.exchange.condition import Exchanging
 from symfed_node.status import OwnPeer
-from symfed_wire.kube import JsonObject, Kube, KubeConfig, KubeError, Resource, WatchEvent
+from symfed_wire.kube import JsonObject, Kube, Resource, WatchEvent
+from symfed_wire.kube_config import KubeConfig
+from symfed_wire.kube_errors import KubeError
 from symfed_wire.node_config import NodeConfig, PeerSecrets
 
 CONFIG = NodeConfig(

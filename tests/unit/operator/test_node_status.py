@@ -3,7 +3,8 @@
 import pytest
 
 from symfed_operator.node_status import node_ready, volume_not_resized
-from symfed_wire.kube import ForbiddenError, JsonObject
+from symfed_wire.kube import JsonObject
+from symfed_wire.kube_errors import ForbiddenError
 
 SET: JsonObject = {"status": {"replicas": 1}}
 

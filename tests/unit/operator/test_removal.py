@@ -14,7 +14,7 @@ from symfed_operator.queue import Key
 from symfed_operator.records import MemberRecord, Stored
 from symfed_operator.removal import announce, remove_members
 from symfed_wire.documents import Signed
-from symfed_wire.kube import ConflictError
+from symfed_wire.kube_errors import ConflictError
 from symfed_wire.resources import FederationPeer
 
 WANTED = ManagedFederation("u1", "iris", new_federation_seeds(), 1 << 24)

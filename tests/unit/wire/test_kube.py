@@ -15,7 +15,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from symfed_wire.kube import PEERS, Kube, KubeConfig, KubeError, WatchEvent
+from symfed_wire.kube import PEERS, Kube, WatchEvent
+from symfed_wire.kube_config import KubeConfig
+from symfed_wire.kube_errors import KubeError
 
 
 class Server:
