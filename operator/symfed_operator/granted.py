@@ -72,7 +72,7 @@ async def _by_invitation(
     """The admin's gateway is asked in a task beside the workers, until it grants or refuses."""
     answer = stored.record.answer
     if answer is not None:
-        return Place(_GRANTED, membership_of(answer, stored.record.uuid))
+        return Place(standing(peer), membership_of(answer, stored.record.uuid))
     before = find_condition(peer.status.conditions, "Joined")
     if before is not None and before.reason == "InvitationRefused":
         if before.observed_generation == peer.metadata.generation:
@@ -88,6 +88,14 @@ async def _by_invitation(
     if verdict is None or verdict.error is None:
         return Place(false("Joined", "AwaitingAdmin", "asking the federation's admin"))
     return Place(failed("Joined", verdict.error))
+
+
+def standing(peer: FederationPeer) -> Condition:
+    """`Joined` of a peer that was granted its place: its node reads in the document when it lost it."""
+    exchanging = find_condition(peer.status.conditions, "Exchanging")
+    if exchanging is not None and exchanging.reason == "Removed":
+        return false("Joined", "Removed", exchanging.message)
+    return _GRANTED
 
 
 async def _read_invitation(context: Context, namespace: str, name: str) -> OpenedInvitation:
