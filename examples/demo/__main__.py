@@ -105,7 +105,8 @@ def _print_verdict(proof: Proof, seconds: float) -> None:
 
 
 def _explain() -> None:
-    """The conditions and the log lines that tell why."""
+    """What runs, the conditions, and the log lines that tell why."""
+    _kubectl("get", "federations,federationpeers,deployments,pods", "--all-namespaces")
     for kind in ("federations", "federationpeers"):
         console.rule(f"conditions of {kind}", align="left")
         each = "{range .status.conditions[*]}{.type}={.status} {.reason} {.message}{'; '}{end}"
