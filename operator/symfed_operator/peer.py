@@ -28,7 +28,7 @@ from symfed_operator.manifests import (
     node_secret_manifest,
     token_secret_manifest,
 )
-from symfed_operator.members import live_peers
+from symfed_operator.members import live_peers, remote_identity
 from symfed_operator.node_status import node_ready, volume_not_resized
 from symfed_operator.queue import Key, federation_key, peer_key
 from symfed_operator.records import (
@@ -88,6 +88,8 @@ async def _reconcile_remote(context: Context, peer: FederationPeer) -> float | N
     """Its federation grants it; here the condition that says so."""
     await add_finalizer(context.kube, PEERS, peer.metadata)
     async with _telling(context, peer, "Granted"):
+        if peer.spec.remote is not None:
+            remote_identity(peer, peer.spec.remote)
         stored = await context.records.find(member_record_name(peer.metadata.uid), MemberRecord)
     if stored is not None and stored.record.answer is not None:
         granted = true("Granted", "Granted", "the member's account and users are made")

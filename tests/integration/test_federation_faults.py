@@ -112,7 +112,7 @@ async def test_a_member_that_nothing_can_be_sealed_to_stops_no_other(admin: Cust
     await admin.create_peer("admin2", federationRef={"name": "fed2"})
     await admin.condition(PEERS, "admin2", "Joined", "True")
     await admin.condition(PEERS, good, "Granted", "True")
-    await admin.condition(PEERS, bad, "Granted", "False")
+    await admin.condition(PEERS, bad, "Granted", "False", "KeysUnusable")
 
     async def left_out() -> str | None:
         found = find_condition((await admin.federation("fed2")).status.conditions, "BackendReady")

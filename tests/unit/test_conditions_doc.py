@@ -26,8 +26,8 @@ NEVER_IN_A_CONDITION = {
     # answers to calls at the node
     "BadCell", "NoSuchProject", "NoSuchModel", "NoSuchJob", "NoRows", "TooLarge", "JournalFailed",
     "OutcomeUnknown", "RepeatedNonce", "ValueOutOfRange", "ModelNotPossible", "ConstantFeature", "Collinear",
-    # words in the message of another reason: Current and PeerBehind
-    "KeysUnusable", "HeadRejected",
+    # words in the message of another reason: PeerBehind
+    "HeadRejected",
     # handled where it is raised
     "WatchExpired",
 }  # fmt: skip
