@@ -32,6 +32,11 @@ def unsupported_conditions(spec_of: Federation) -> list[Condition]:
         return [_not_supported(text), shared]
     if spec.secure_sum:
         return [_not_supported("spec.secureSum is not supported yet; create the federation without it")]
+    if spec.privacy.mode != "None":
+        text = f"spec.privacy.mode {spec.privacy.mode} is not enforced yet, so it is refused; use None"
+        return [_not_supported(text)]
+    if spec.contract:
+        return [_not_supported("spec.contract is not enforced yet, so it is refused; leave it empty")]
     return []
 
 

@@ -52,7 +52,6 @@ def create(
     gpu: GpuOption = False,
     encrypt: Annotated[bool, typer.Option("--encrypt", help="Seal snapshots for the members.")] = False,
     ephemeral: EphemeralOption = False,
-    hipaa: Annotated[bool, typer.Option("--hipaa", help="Enforce the HIPAA rules.")] = False,
     stream_bytes: Annotated[
         int | None, typer.Option(min=1, help="How much a peer may store in NATS, bytes.")
     ] = None,
@@ -69,8 +68,8 @@ def create(
         if name is None or nats is None:
             raise UsageError("a federation needs --name and --nats (SYMFED_NATS); a plain project --local")
         settings: dict[str, JsonValue] = {"nats_hosts": nats, "fed_local_type": "gpu" if gpu else "cpu"}
-        flags = {"fed_encrypt": encrypt, "fed_enforce_hipaa_compliance": hipaa}
-        settings |= {key: True for key, is_set in flags.items() if is_set}
+        if encrypt:
+            settings["fed_encrypt"] = True
         if stream_bytes is not None:
             settings["nats_stream_max_memory"] = stream_bytes
         client.create(project, name, schedule, settings, persist=not ephemeral)

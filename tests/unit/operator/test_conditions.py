@@ -55,7 +55,13 @@ def test_the_nodes_condition_and_the_order_make_no_difference() -> None:
 
 def test_what_is_not_supported() -> None:
     aws: JsonObject = {"region": "us-east-1", "bucket": "b", "roleArn": "r"}
-    for spec in ({"nats": {"hosts": ["nats://x"]}}, {"nats": None, "aws": aws}, {"secureSum": True}):
+    for spec in (
+        {"nats": {"hosts": ["nats://x"]}},
+        {"nats": None, "aws": aws},
+        {"secureSum": True},
+        {"privacy": {"mode": "HIPAA"}},
+        {"contract": ["COUNT(a) > 5"]},
+    ):
         conditions = unsupported_conditions(_federation(**spec))
         assert summary(conditions).reason == "NotSupported"
     assert unsupported_conditions(_federation()) == []
