@@ -34,7 +34,6 @@ class Settings(BaseSettings):
     node_image: str
     node_image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
     gateway_service_account: str = Field("symfed-system/symfed-gateway", pattern=r"^[a-z0-9-]+/[a-z0-9.-]+$")
-    gateway_external_url: str = ""
     health_listen: str = Field("0.0.0.0:8081", pattern=r":\d+$")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     workers: int = Field(4, ge=1)

@@ -72,7 +72,7 @@ class Installation:
             },
         )
 
-    def start_gateway(self) -> None:
+    def start_gateway(self, **changes: str) -> None:
         """Start the gateway, to which joins and leaves go."""
         listen = self.gateway_url.removeprefix("http://")
         self.start(
@@ -81,6 +81,7 @@ class Installation:
                 "SYMFED_LISTEN": listen,
                 "SYMFED_NATS_HOSTS": self.nats.url,
                 "SYMFED_EXTERNAL_URL": self.gateway_url,
+                **changes,
             },
         )
 
@@ -103,7 +104,16 @@ class Installation:
 
 @contextmanager
 def running_installation(control_plane: ControlPlane, folder: Path) -> Iterator[Installation]:
-    """A namespace with the chart's accounts and rights, NATS with its bootstrap, operator and gateway."""
+    """An installation with operator and gateway started; members elsewhere could not reach its NATS."""
+    with installed(control_plane, folder) as installation:
+        installation.start_operator()
+        installation.start_gateway()
+        yield installation
+
+
+@contextmanager
+def installed(control_plane: ControlPlane, folder: Path) -> Iterator[Installation]:
+    """A namespace with the chart's accounts and rights, and NATS with its bootstrap; no part runs yet."""
     namespace = f"system-{secrets.token_hex(4)}"
     body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
     control_plane.apply(dict(body), f"/api/v1/namespaces/{namespace}")
@@ -125,8 +135,6 @@ def running_installation(control_plane: ControlPlane, folder: Path) -> Iterator[
         url = f"http://127.0.0.1:{free_port()}"
         running = Installation(control_plane, namespace, folder, nats, url)
         try:
-            running.start_operator()
-            running.start_gateway()
             yield running
         finally:
             running.stop()

@@ -68,7 +68,7 @@ class PodRunner:
         self._pods: dict[tuple[str, str], Pod] = {}
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="pods", daemon=True)
-        self.faults: list[str] = []
+        self._faults: list[str] = []
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -85,11 +85,12 @@ class PodRunner:
         return self._pods.get((namespace, name))
 
     def logs(self) -> str:
-        """The last lines of every node, for a test that failed."""
-        return "\n".join(
+        """The last lines of every node, and what kept this from running them, for a test that failed."""
+        nodes = [
             f"--- {namespace}/{name} ---\n" + "\n".join(pod.log.read_text().splitlines()[-40:])
             for (namespace, name), pod in self._pods.items()
-        )
+        ]
+        return "\n".join([*self._faults[-10:], *nodes])
 
     def _run(self) -> None:
         with self._control_plane.client() as client:
@@ -97,7 +98,7 @@ class PodRunner:
                 try:
                     self._look(client)
                 except (httpx.HTTPError, OSError) as error:  # an API server that restarts is asked again
-                    self.faults.append(repr(error))
+                    self._faults.append(repr(error))
 
     def _look(self, client: httpx.Client) -> None:
         answer = client.get("/apis/apps/v1/statefulsets").raise_for_status()
