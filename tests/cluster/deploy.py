@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import httpx
 import yaml
 
+from symfed_wire.client import Client
+from symfed_wire.errors import SymfedError
 from tests.cluster import kubectl
 from tests.cluster.console import ClusterError, eventually, run, step
 from tests.cluster.gobuild import program
@@ -109,17 +110,19 @@ def seen(namespace: str) -> str:
     return "\n".join(parts)
 
 
-def wait_answering(address: str) -> None:
-    """Waits until the gateway answers at its node port, whatever it answers."""
+def wait_serving(address: str, customers: Mapping[str, str]) -> None:
+    """Waits until the gateway serves each customer: until the operator has let it read the customer's key."""
 
     def ask() -> str | None:
-        try:
-            httpx.get(gateway_url(address), timeout=3, trust_env=False)
-        except httpx.HTTPError as error:
-            return f"{gateway_url(address)}: {error!r}"
+        for customer, key in customers.items():
+            try:
+                with Client(gateway_url(address), customer, key, patience=0) as client:
+                    client.projects()
+            except SymfedError as error:
+                return f"{gateway_url(address)}, customer {customer}: {error}"
         return None
 
-    eventually("the gateway answers", 60, ask)
+    eventually("the gateway serves its customers", 60, ask)
 
 
 def images_in_use() -> set[str]:

@@ -52,7 +52,7 @@ def up(with_chart: bool) -> None:
     deploy.install(ready, address)
     with step("customers"):
         customers = deploy.ensure_customers()
-    deploy.wait_answering(address)
+    deploy.wait_serving(address, customers)
     deploy.write_environment(address, customers)
     if here == "local":
         with step("older images"):
