@@ -15,7 +15,7 @@ from types import FrameType
 import numpy as np
 import uvicorn
 
-from symfed_node.app import Node, build_app
+from symfed_node.app import build_app
 from symfed_node.errors import ConfigurationError
 from symfed_node.exchange.condition import Exchanging
 from symfed_node.exchange.keys import PeerKeys
@@ -28,6 +28,7 @@ from symfed_node.jobs import Jobs
 from symfed_node.journal import Journal
 from symfed_node.modelstore import ModelStore
 from symfed_node.project import Project, epoch_milliseconds
+from symfed_node.routes.base import Node
 from symfed_node.settings import NodeSettings
 from symfed_node.status import Listener, OwnPeer, endlessly
 from symfed_wire.errors import SymfedError

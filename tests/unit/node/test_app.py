@@ -9,11 +9,12 @@ from typing import Any
 import httpx
 import pytest
 
-from symfed_node.app import Node, build_app
+from symfed_node.app import build_app
 from symfed_node.jobs import Jobs
 from symfed_node.journal import Journal
 from symfed_node.modelstore import ModelStore
 from symfed_node.project import Project
+from symfed_node.routes.base import Node
 from symfed_wire.envelope import status_name
 from symfed_wire.jobs import slot_of
 from symfed_wire.node_config import NodeConfig, PeerSecrets

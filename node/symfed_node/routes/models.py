@@ -1,0 +1,57 @@
+"""Routes of models."""
+
+import asyncio
+from http import HTTPStatus
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from symfed_node.answers import Values
+from symfed_node.project import check_build, scope
+from symfed_node.responses import answer, job_created
+from symfed_node.routes.base import PROJECT, Node, use_local
+from symfed_wire.errors import MalformedError
+from symfed_wire.frames import parse_context
+
+
+class ModelRoutes:
+    """Building, reading and deleting models."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        model = f"{PROJECT}/models/{{id}}"
+        self.routes = [
+            Route(f"{PROJECT}/build", self.build, methods=["POST"]),
+            Route(model, self.model),
+            Route(model, self.delete_model, methods=["DELETE"]),
+        ]
+
+    async def build(self, request: Request) -> Response:
+        """Start building a model."""
+        self._node.check_project(request)
+        algorithm, model_id = request.query_params.get("algo", ""), request.query_params.get("modelid", "")
+        if not model_id:
+            raise MalformedError("modelid is missing in the query")
+        is_local = use_local(request)
+        context = parse_context(await self._node.body(request))
+        project = self._node.project
+        check_build(project.view(use_local=is_local), algorithm, context)  # a bad request fails here and now
+
+        def work() -> Values:
+            return {"modelInfo": project.build(algorithm, model_id, context, use_local=is_local)}
+
+        return job_created(self._node.jobs.start("build", f"{algorithm} {model_id}", work))
+
+    async def model(self, request: Request) -> Response:
+        """A built model."""
+        self._node.check_project(request)
+        model = self._node.project.models.get(scope(use_local(request)), request.path_params["id"])
+        return answer(HTTPStatus.OK, values={"modelInfo": model})
+
+    async def delete_model(self, request: Request) -> Response:
+        """Forget a model."""
+        self._node.check_project(request)
+        where, model_id = scope(use_local(request)), request.path_params["id"]
+        await asyncio.to_thread(self._node.project.models.delete, where, model_id)
+        return answer(HTTPStatus.OK)
