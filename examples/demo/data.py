@@ -1,5 +1,6 @@
 """Fisher's iris in three unequal parts, and the pooled model by an independent library."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,9 +35,9 @@ def parts() -> dict[str, np.ndarray]:
     return {peer: np.concatenate([rows[a:b] for a, b in ranges]) for peer, ranges in _PARTS.items()}
 
 
-def pooled_reference() -> tuple[Coefficient, ...]:
-    """Ordinary least squares on all rows together, by statsmodels; the intercept comes first."""
-    rows = np.concatenate(list(parts().values()))
+def pooled_reference(peers: Collection[str] = tuple(_PARTS)) -> tuple[Coefficient, ...]:
+    """Ordinary least squares on these peers' rows together, by statsmodels; the intercept comes first."""
+    rows = np.concatenate([rows for peer, rows in parts().items() if peer in peers])
     inputs = np.column_stack([rows[:, COLUMNS.index(name)] for name in INPUTS])
     fit = sm.OLS(rows[:, COLUMNS.index(TARGET)], sm.add_constant(inputs)).fit()
     names = ("intercept", *INPUTS)

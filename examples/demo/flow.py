@@ -1,8 +1,8 @@
-"""The flow itself: create, invite, join, learn, exchange, build. No printing, no cluster."""
+"""The flow itself: create, invite, join, learn, exchange, build, revoke. No printing, no cluster."""
 
 import time
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -15,7 +15,11 @@ from symfed_wire.frames import DataFrame
 
 MODEL = "petal_width"
 ADMIN = "north"
+JOINING = ("south", "west")
+REVOKED = "west"
+STAYING = tuple(peer for peer in (ADMIN, *JOINING) if peer != REVOKED)
 EXCHANGE_SECONDS = 120.0
+BUILD_SECONDS = 60.0
 REMOVE_SECONDS = 90.0
 LOOK_SECONDS = 0.5
 
@@ -57,34 +61,41 @@ class ExchangeError(RuntimeError):
 def run(surroundings: Surroundings, step: Step) -> Outcome:
     """Go through the flow; each step is announced by `step(text)`. The first customer hosts the admin."""
     first, second = surroundings.customers
-    with ExitStack() as stack:
-
-        def client(customer: Customer) -> Client:
-            return stack.enter_context(Client(surroundings.url, customer.name, customer.secret_key))
-
-        admin, other = client(first), client(second)
-        clients = {ADMIN: admin, "south": other, "west": other}
+    with _clients(surroundings) as clients:
+        admin = clients[ADMIN]
         with step(f"{ADMIN} ({first.name}) creates the federation iris"):
             admin.create(ADMIN, "iris", "m1", {"nats_hosts": surroundings.nats})
-        for peer in ("south", "west"):
+        for peer in JOINING:
             with step(f"{peer} ({second.name}) joins by an invitation"):
                 invitation = admin.invitation(ADMIN, f"for-{peer}", rest_host=surroundings.url)
-                other.join(Client.open_invitation(invitation, f"for-{peer}"), pid=peer)
+                clients[peer].join(Client.open_invitation(invitation, f"for-{peer}"), pid=peer)
         for peer, rows in data.parts().items():
             with step(f"{peer} learns its {len(rows)} rows"):
                 clients[peer].learn(peer, _frame(rows))
         with step("the peers exchange their statistics"):
-            exchange = _exchange(clients)
+            for peer, client in clients.items():
+                client.sync(peer)
+            exchange = _exchanged(clients)
         with step("every peer builds its model, and one of its own rows"):
-            for peer, member in clients.items():
-                for use_local in (False, True):
-                    job = member.build(peer, "mlr", MODEL, data.TARGET, data.INPUTS, use_local=use_local)
-                    member.wait(job, deadline=60)
-        return Outcome(
-            federated={peer: member.model(peer, MODEL) for peer, member in clients.items()},
-            local={peer: member.model(peer, MODEL, use_local=True) for peer, member in clients.items()},
-            exchange=exchange,
-        )
+            federated = {peer: _build(client, peer) for peer, client in clients.items()}
+            local = {peer: _build(client, peer, use_local=True) for peer, client in clients.items()}
+        return Outcome(federated, local, exchange)
+
+
+def revoke(surroundings: Surroundings, remove_member: Callable[[str], None], step: Step) -> Outcome:
+    """The admin removes a member, by `remove_member(uuid)`; those that stay build their models again.
+
+    `local` then has the model of the removed peer alone, from its own rows, which it keeps.
+    """
+    with _clients(surroundings) as clients:
+        staying = {peer: clients[peer] for peer in STAYING}
+        with step(f"{ADMIN} removes {REVOKED} from the federation"):
+            remove_member(clients[REVOKED].info(REVOKED).local_uuid)
+            exchange = _exchanged(staying)
+        with step(f"{' and '.join(STAYING)} build their model again, {REVOKED} one of its own rows"):
+            federated = {peer: _build(client, peer) for peer, client in staying.items()}
+            local = {REVOKED: _build(clients[REVOKED], REVOKED, use_local=True)}
+        return Outcome(federated, local, exchange)
 
 
 def remove(client: Client, peer: str) -> None:
@@ -106,11 +117,27 @@ def _frame(rows: np.ndarray) -> DataFrame:
     return DataFrame(data.COLUMNS, types, tuple(tuple(row) for row in rows.tolist()))
 
 
-def _exchange(clients: Mapping[str, Client]) -> dict[str, SyncStats]:
-    """Ask every peer to publish now, and wait until all have merged the same statistics of all rows."""
-    for peer, client in clients.items():
-        client.sync(peer)
-    rows = sum(len(part) for part in data.parts().values())
+@contextmanager
+def _clients(surroundings: Surroundings) -> Iterator[dict[str, Client]]:
+    """Each peer's own customer, in the order of the peers' rows."""
+    first, second = surroundings.customers
+    with (
+        Client(surroundings.url, first.name, first.secret_key) as admin,
+        Client(surroundings.url, second.name, second.secret_key) as other,
+    ):
+        yield {peer: admin if peer == ADMIN else other for peer in (ADMIN, *JOINING)}
+
+
+def _build(client: Client, peer: str, *, use_local: bool = False) -> ModelInfo:
+    client.wait(
+        client.build(peer, "mlr", MODEL, data.TARGET, data.INPUTS, use_local=use_local), BUILD_SECONDS
+    )
+    return client.model(peer, MODEL, use_local=use_local)
+
+
+def _exchanged(clients: Mapping[str, Client]) -> dict[str, SyncStats]:
+    """Wait until all these peers have merged the same statistics of all their rows, and no others."""
+    rows = sum(len(part) for peer, part in data.parts().items() if peer in clients)
     deadline = time.monotonic() + EXCHANGE_SECONDS
     while True:
         seen = {peer: client.sync_stats(peer) for peer, client in clients.items()}

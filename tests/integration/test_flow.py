@@ -7,6 +7,7 @@ import pytest
 from examples.demo import data, flow
 from examples.demo.proof import prove
 
+from symfed_wire.names import remote_name
 from tests.integration.line import Line, started_line
 
 pytestmark = pytest.mark.integration
@@ -22,7 +23,7 @@ def line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Line]:
             print(running.logs())
 
 
-def test_three_peers_of_two_customers_get_the_pooled_model(line: Line) -> None:
+def test_three_peers_get_the_pooled_model_and_two_when_one_is_removed(line: Line) -> None:
     outcome = flow.run(line.surroundings, lambda text: nullcontext(print(text)))
 
     proof = prove(outcome.federated, data.pooled_reference())
@@ -32,3 +33,15 @@ def test_three_peers_of_two_customers_get_the_pooled_model(line: Line) -> None:
     for peer, model in outcome.local.items():
         assert model.coefficients != pooled, f"{peer} alone gives the pooled answer: the data prove nothing"
     assert all(len(stats.peers) == 3 for stats in outcome.exchange.values())
+
+    def remove_member(uuid: str) -> None:
+        path = f"/apis/symfed.dev/v1alpha1/namespaces/customer-c1/federationpeers/{remote_name(uuid)}"
+        with line.installation.control_plane.client() as client:
+            client.delete(path).raise_for_status()
+
+    after = flow.revoke(line.surroundings, remove_member, lambda text: nullcontext(print(text)))
+
+    proof = prove(after.federated, data.pooled_reference(flow.STAYING))
+    assert proof.are_bytes_equal
+    assert proof.largest_difference <= 1e-10
+    assert after.local[flow.REVOKED] == outcome.local[flow.REVOKED], "the removed peer keeps its own rows"
