@@ -9,7 +9,8 @@ import pytest
 from symfed_wire.kube import NAMESPACES, Kube
 from symfed_wire.kube_config import KubeConfig
 from tests.cluster.gobuild import ProgramMissingError, can_build, program
-from tests.integration.servers import ControlPlane
+from tests.integration.gateway import NewTenant, Nodes, RunningGateway, Tenant, started_gateway
+from tests.integration.servers import ControlPlane, wait_until
 
 PROGRAMS = ("etcd", "kube-apiserver", "nats-server")
 
@@ -54,3 +55,49 @@ async def namespace(kube: Kube) -> str:
     name = f"test-{secrets.token_hex(4)}"
     await kube.create(NAMESPACES, None, {"metadata": {"name": name}})
     return name
+
+
+@pytest.fixture(scope="session")
+def nodes() -> Iterator[Nodes]:
+    """The nodes of all peers, for tests of the gateway."""
+    running = Nodes()
+    yield running
+    running.close()
+
+
+@pytest.fixture(scope="session")
+def gateway(
+    control_plane: ControlPlane, nodes: Nodes, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningGateway]:
+    """One gateway for all tests of it."""
+    with started_gateway(control_plane, nodes, tmp_path_factory.mktemp("gateway")) as running:
+        yield running
+
+
+@pytest.fixture
+def new_tenant(control_plane: ControlPlane, gateway: RunningGateway) -> NewTenant:
+    """Makes customers, each in a namespace of its own, and waits until the gateway serves them."""
+
+    def make(customer: str = "", *, wait: bool = True) -> Tenant:
+        customer = customer or f"c{secrets.token_hex(4)}"
+        tenant = Tenant(control_plane, gateway.url, customer, f"customer-{secrets.token_hex(4)}")
+        metadata = {"name": tenant.namespace, "labels": {"symfed.dev/customer": customer}}
+        namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
+        # The Secret first in time: the gateway remembers for ten seconds that a customer has none.
+        bare = namespace | {"metadata": {"name": tenant.namespace}}
+        tenant.api("POST", "/api/v1/namespaces", bare).raise_for_status()
+        tenant.put_secret("symfed-customer", {"secretKey": tenant.secret_key})
+        tenant.api("PATCH", f"/api/v1/namespaces/{tenant.namespace}", namespace).raise_for_status()
+        if wait:
+            wait_until(
+                lambda: tenant.call("GET", "/projects/list").is_success, "the customer is not served", 10
+            )
+        return tenant
+
+    return make
+
+
+@pytest.fixture
+def tenant(new_tenant: NewTenant) -> Tenant:
+    """A customer of this test's own."""
+    return new_tenant()

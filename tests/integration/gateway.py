@@ -7,7 +7,7 @@ import secrets
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -28,6 +28,17 @@ OWN_NATS = "nats://symfed-nats.symfed-system.svc:4222,nats://172.30.0.2:30422"
 CREATE = {"fed_name": "iris", "sync_sched": "m30", "nats_hosts": "nats://172.30.0.2:30422"}
 FEDERATION_KEY = base64.b64encode(bytes(range(16))).decode()
 DOCUMENT_KEY = base64.b64encode(bytes(range(32))).decode()
+JOIN = {
+    "fed_name": "iris",
+    "sync_sched": "m30",
+    "fed_secret_key": FEDERATION_KEY,
+    "fed_rest_url": "http://gateway.example.org/symetry/rest/c1/fedml/p1/createPolicies",
+    "fed_req_token": "FEDTOKEN0123456789abcdef",
+    "nats_hosts": "nats://172.30.0.2:30422",
+}
+UUID = "00000000-0000-4000-8000-000000000001"
+OTHER_UUID = "00000000-0000-4000-8000-000000000002"
+NONCE = "0123456789abcdef"
 
 
 class NodeHandler(BaseHTTPRequestHandler):
@@ -170,6 +181,10 @@ class Tenant:
         answer = self.api("GET", self.path(kind, name))
         return {} if answer.status_code == 404 else dict(answer.raise_for_status().json())
 
+    def has(self, kind: str, name: str) -> bool:
+        """Whether an object of this namespace is there."""
+        return bool(self.object(kind, name))
+
     def names(self, kind: str) -> list[str]:
         """Names of all objects of a kind."""
         return [item["metadata"]["name"] for item in self.api("GET", self.path(kind)).json()["items"]]
@@ -205,6 +220,20 @@ class Tenant:
         )
         assert answer.status_code == 200, answer.text
         return open_invitation(answer.json()["values"]["fedInfoEncrypted"], "passwd")
+
+    def make_project(self, pid: str, nodes: Nodes) -> None:
+        """A plain project with its node."""
+        created = self.call("POST", "/projects", f"pid={pid}", plain="{}")
+        assert created.status_code == 201, created.text
+        self.give_node(pid, nodes)
+
+    def give_node(self, pid: str, nodes: Nodes) -> None:
+        """What the operator does once a peer's node is there."""
+        self.put_secret(f"{pid}-token", {"token": pid})
+        nodes.tokens[self.namespace, pid] = pid
+
+
+NewTenant = Callable[..., Tenant]
 
 
 @dataclass(frozen=True)
