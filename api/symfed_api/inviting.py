@@ -17,7 +17,7 @@ from symfed_api.objects import find_federation, get_project, poll, read_secret_t
 from symfed_wire.federation_map import InviteMap, parse_invite_map
 from symfed_wire.invitation import seal_invitation, seal_invitation_v2
 from symfed_wire.kube import CONFIG_MAPS, Kube
-from symfed_wire.names import DOCUMENT_KEY, FEDERATION_KEY, federation_secret, invitation_claim
+from symfed_wire.names import DOCUMENT_KEY, JOIN_KEY, federation_secret, invitation_claim
 from symfed_wire.quantities import parse_quantity
 from symfed_wire.resources import Federation, find_condition
 
@@ -80,9 +80,9 @@ def invitation_keys(ready: ReadyFederation, url: str, token: str, own_hosts: str
 
 
 async def read_federation_keys(kube: Kube, namespace: str, name: str) -> tuple[str, str] | None:
-    """Federation key and public document key, both in base64; None until the operator has made them."""
+    """Join key and public document key, both in base64; None until the operator has made them."""
     secret = federation_secret(name)
-    key = await read_secret_text(kube, namespace, secret, FEDERATION_KEY)
+    key = await read_secret_text(kube, namespace, secret, JOIN_KEY)
     document_key = await read_secret_text(kube, namespace, secret, DOCUMENT_KEY)
     return (key, document_key) if key and document_key else None
 

@@ -1,28 +1,23 @@
 """The federation document: what the admin's operator says about who belongs. Pure but for the sealing."""
 
-import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from symfed_operator.backends.nats.backend import address_of
+from symfed_operator.federation_keys import next_keys, sealed_generations
 from symfed_operator.records import FederationRecord
 from symfed_wire.documents import (
     FEDERATION_CONTEXT,
     FederationDocument,
     FederationSettings,
-    KeyGeneration,
     Member,
-    Signed,
     sign_document,
     verify_document,
 )
 from symfed_wire.join import JoinAnswer
 from symfed_wire.quantities import parse_quantity
 from symfed_wire.resources import Federation, FederationSpec, Nats
-from symfed_wire.sealing import seal_to
-
-_GENERATION = 1
 
 
 @dataclass(frozen=True)
@@ -58,27 +53,29 @@ def read_document(record: FederationRecord) -> FederationDocument | None:
     return verify_document(record.document, FEDERATION_CONTEXT, record.document_key, FederationDocument)
 
 
-def next_document(
-    previous: FederationDocument | None,
-    federation: Federation,
-    active: Sequence[ActiveMember],
-    federation_key: bytes,
-    now: datetime,
-) -> FederationDocument:
-    """The document as it must be now: `previous` itself when nothing differs, else one version more."""
+def with_next_document(
+    record: FederationRecord, federation: Federation, active: Sequence[ActiveMember], now: datetime
+) -> FederationRecord:
+    """The record with the document as it must be now: itself when nothing differs, else one version more."""
+    previous = read_document(record)
     uid = federation.metadata.uid
+    members = _active_members(previous, active)
+    keys = next_keys(record, previous, members)
     document = FederationDocument(
         federation=uid,
         name=federation.spec.name,
         version=previous.version if previous else 1,
         issued=previous.issued if previous else _rfc3339(now),
         settings=settings_of(federation.spec),
-        keys=(_key_generation(previous, uid, active, federation_key),),
-        members=_members(previous, active),
+        keys=sealed_generations(keys, previous, uid, members),
+        members=_with_removed(previous, members),
     )
-    if previous is None or document == previous:
-        return document
-    return document.model_copy(update={"version": previous.version + 1, "issued": _rfc3339(now)})
+    if document == previous:
+        return record
+    if previous is not None:
+        document = document.model_copy(update={"version": previous.version + 1, "issued": _rfc3339(now)})
+    signed = sign_document(document, FEDERATION_CONTEXT, record.document_key_pair)
+    return record.model_copy(update={"document": signed, "federation_keys": keys})
 
 
 def is_still_good(old: JoinAnswer, uuid: str, new: JoinAnswer) -> bool:
@@ -94,14 +91,11 @@ def first_document(answer: JoinAnswer) -> FederationDocument:
     return verify_document(answer.document, FEDERATION_CONTEXT, answer.document_key, FederationDocument)
 
 
-def sign_federation_document(document: FederationDocument, record: FederationRecord) -> Signed:
-    """Sign with the federation key pair."""
-    return sign_document(document, FEDERATION_CONTEXT, record.document_key_pair)
-
-
-def _members(previous: FederationDocument | None, active: Sequence[ActiveMember]) -> tuple[Member, ...]:
+def _active_members(
+    previous: FederationDocument | None, active: Sequence[ActiveMember]
+) -> tuple[Member, ...]:
     admin = _admin(previous, active)
-    members = [
+    return tuple(
         Member(
             uuid=member.uuid,
             name=member.name,
@@ -111,11 +105,15 @@ def _members(previous: FederationDocument | None, active: Sequence[ActiveMember]
             nats=address_of(member.uuid),
         )
         for member in active
-    ]
+    )
+
+
+def _with_removed(previous: FederationDocument | None, active: Sequence[Member]) -> tuple[Member, ...]:
+    """Everybody who is or was a member, in the order of the uuids."""
     present = {member.uuid for member in active}
     gone = [member for member in (previous.members if previous else ()) if member.uuid not in present]
-    members += [member.model_copy(update={"state": "removed"}) for member in gone]
-    return tuple(sorted(members, key=lambda member: member.uuid.encode()))
+    removed = [member.model_copy(update={"state": "removed"}) for member in gone]
+    return tuple(sorted([*active, *removed], key=lambda member: member.uuid.encode()))
 
 
 def _admin(previous: FederationDocument | None, active: Sequence[ActiveMember]) -> str | None:
@@ -123,25 +121,6 @@ def _admin(previous: FederationDocument | None, active: Sequence[ActiveMember]) 
     hosted = sorted((m for m in active if m.is_hosted), key=lambda m: (m.created, m.uuid))
     known = {m.uuid for m in (previous.members if previous else ()) if m.admin and m.state == "active"}
     return next((m.uuid for m in hosted if m.uuid in known), hosted[0].uuid if hosted else None)
-
-
-def _key_generation(
-    previous: FederationDocument | None, uid: str, active: Sequence[ActiveMember], federation_key: bytes
-) -> KeyGeneration:
-    """The federation key for each active member; a sealed text is random, so it is made once and kept."""
-    kept = {key.generation: key.sealed_for for key in (previous.keys if previous else ())}.get(
-        _GENERATION, {}
-    )
-    sealed = {
-        member.uuid: kept.get(member.uuid)
-        or seal_to(
-            federation_key,
-            base64.b64decode(member.sealing_key),
-            f"symfed/federation-key/v1|{uid}|{_GENERATION}|{member.uuid}",
-        )
-        for member in sorted(active, key=lambda member: member.uuid)
-    }
-    return KeyGeneration(generation=_GENERATION, sealed_for=sealed)
 
 
 def _rfc3339(now: datetime) -> str:

@@ -1,6 +1,5 @@
 """The reconcile of a Federation: accounts, document, grants, conditions; once more each time."""
 
-import base64
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,12 +16,7 @@ from symfed_operator.cluster import (
 from symfed_operator.conditions import failed, false, is_same_status, true
 from symfed_operator.context import Context
 from symfed_operator.customer import read_namespace
-from symfed_operator.documents import (
-    is_still_good,
-    next_document,
-    read_document,
-    sign_federation_document,
-)
+from symfed_operator.documents import is_still_good, read_document, with_next_document
 from symfed_operator.errors import noting, raise_first
 from symfed_operator.federation_status import (
     Outside,
@@ -49,7 +43,7 @@ from symfed_wire.errors import SymfedError
 from symfed_wire.join import JoinAnswer
 from symfed_wire.kube import FEDERATIONS, SECRETS
 from symfed_wire.kube_errors import ConflictError, NotFoundError
-from symfed_wire.names import DOCUMENT_KEY, FEDERATION_KEY, GRANT_FILE
+from symfed_wire.names import DOCUMENT_KEY, GRANT_FILE, JOIN_KEY
 from symfed_wire.quantities import parse_quantity
 from symfed_wire.resources import Condition, Federation, Nats
 
@@ -178,25 +172,18 @@ async def _store_document(
     members: Sequence[ListedMember],
 ) -> Stored[FederationRecord]:
     """Make the next version when anything changed, and keep it before anybody sees it."""
-    record = stored.record
-    previous = read_document(record)
-    document = next_document(
-        previous,
-        federation,
-        [member.active for member in members],
-        base64.b64decode(record.federation_key),
-        context.now(),
-    )
-    if document == previous:
+    active = [member.active for member in members]
+    record = with_next_document(stored.record, federation, active, context.now())
+    if record == stored.record:
         return stored
-    signed = sign_federation_document(document, record)
+    document = read_document(record)
     _log.info(
         "federation %s: document version %d, %d active members",
         federation.metadata.name,
-        document.version,
+        document.version if document else 0,
         len(members),
     )
-    return await context.records.replace(stored, record.model_copy(update={"document": signed}))
+    return await context.records.replace(stored, record)
 
 
 async def _store_answer(context: Context, member: ListedMember, new: JoinAnswer) -> None:
@@ -222,7 +209,7 @@ async def _store_answer(context: Context, member: ListedMember, new: JoinAnswer)
 async def _apply_federation_secret(
     context: Context, federation: Federation, record: FederationRecord
 ) -> None:
-    texts = {FEDERATION_KEY: record.federation_key, DOCUMENT_KEY: record.document_key}
+    texts = {JOIN_KEY: record.join_key, DOCUMENT_KEY: record.document_key}
     await apply_child(context.kube, SECRETS, federation_secret_manifest(federation, texts))
 
 

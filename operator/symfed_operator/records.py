@@ -6,13 +6,13 @@ learnt later is added by replacing the Secret at the resourceVersion that was re
 
 import base64
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from symfed_operator.backends.base import FederationSeeds, MemberSeeds
 from symfed_operator.cluster import LABEL_MANAGED_BY, MANAGER, SecretObject, secret_data
@@ -25,15 +25,19 @@ from symfed_wire.kube_errors import ConflictError
 from symfed_wire.node_config import PeerSecrets
 
 _FILE = "record.json"
-FEDERATION_KEY_BYTES = 16
+_JOIN_KEY_BYTES = 16  # as clients know it
 
 
 class FederationRecord(WireModel):
-    """Secret `fed-<uid>`: seeds and federation key in base64; `document` is the last one that was made."""
+    """Secret `fed-<uid>`: all keys of a federation, in base64; `document` is the last one that was made.
+
+    `join_key` is in every invitation and seals joins. `federation_keys` seal snapshots, by generation.
+    """
 
     seeds: FederationSeeds
     document_seed: str
-    federation_key: str
+    join_key: str = Field(alias="federation_key")  # as it is stored
+    federation_keys: Mapping[int, str] = {}
     document: Signed | None = None
 
     @property
@@ -86,8 +90,16 @@ class PeerRecord(WireModel):
 def new_federation_record(seeds: FederationSeeds) -> FederationRecord:
     """Fresh keys of a federation around its NATS seeds."""
     return FederationRecord(
-        seeds=seeds, document_seed=_random(32), federation_key=_random(FEDERATION_KEY_BYTES)
+        seeds=seeds,
+        document_seed=_random(32),
+        join_key=_random(_JOIN_KEY_BYTES),
+        federation_keys={1: new_federation_key()},
     )
+
+
+def new_federation_key() -> str:
+    """A fresh key for snapshots."""
+    return _random(32)
 
 
 def new_peer_record(uuid: str, nats_writer_seed: str, nats_reader_seed: str) -> PeerRecord:
@@ -171,7 +183,7 @@ class Records:
         }
         if resource_version:
             metadata["resourceVersion"] = resource_version
-        data = secret_data({_FILE: record.model_dump_json(exclude_none=True)})
+        data = secret_data({_FILE: record.model_dump_json(by_alias=True, exclude_none=True)})
         return {"metadata": metadata, "type": "Opaque", "data": data}
 
     def _parse(self, answer: JsonObject, model: type[Record]) -> Stored[Record]:

@@ -101,10 +101,13 @@ async def test_join_by_invitation_and_leave(customers: tuple[Customer, Customer]
     await other.gone(PEERS, "joined2")
     await admin.gone(PEERS, remote)
     await other.gone(SECRETS, f"peer-{config.object_uid}", other.installation.namespace)
-    assert (await document_of(admin, "fed2")).version > document.version
-    removed = (await document_of(admin, "fed2")).member(config.uuid)
+    after = await document_of(admin, "fed2")
+    assert after.version > document.version
+    removed = after.member(config.uuid)
     assert removed is not None
     assert removed.state == "removed"
+    assert [key.generation for key in after.keys] == [1, 2]
+    assert {uuid for key in after.keys for uuid in key.sealed_for} == {m.uuid for m in after.active_members()}
     assert await admin.kube.find(SECRETS, admin.namespace, f"{remote}-grant") is None
 
 

@@ -96,20 +96,20 @@ class CreatePolicies(WireModel):
 Message = TypeVar("Message", JoinRequest, JoinAnswer)
 
 
-def seal_join(message: JoinRequest | JoinAnswer, federation_key: str, token: str) -> str:
+def seal_join(message: JoinRequest | JoinAnswer, join_key: str, token: str) -> str:
     """Seal a join message under the invitation's base64 `fed_secret_key`."""
     plain = message.model_dump_json(exclude_none=True).encode()
-    return seal(plain, base64.b64decode(federation_key), _INFO, _associated(type(message), token))
+    return seal(plain, base64.b64decode(join_key), _INFO, _associated(type(message), token))
 
 
-def open_join(text: str, federation_key: str, token: str, model: type[Message]) -> Message:
+def open_join(text: str, join_key: str, token: str, model: type[Message]) -> Message:
     """Open and parse a join message.
 
     Raises:
         UnsealError: not sealed under this key and token.
         MalformedError: opened, but not of this form.
     """
-    plain = unseal(text, base64.b64decode(federation_key), _INFO, _associated(model, token))
+    plain = unseal(text, base64.b64decode(join_key), _INFO, _associated(model, token))
     try:
         return model.model_validate_json(plain)
     except ValidationError as error:

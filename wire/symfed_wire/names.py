@@ -15,7 +15,7 @@ RECONCILE: Final = "symfed.dev/reconcile"  # value `paused`: the operator leaves
 
 # Keys inside the Secrets that more than one part reads.
 CUSTOMER_KEY: Final = "secretKey"  # symfed-customer: base64 text of 16 bytes
-FEDERATION_KEY: Final = "secretKey"  # <name>-federation: base64 text of the federation key
+JOIN_KEY: Final = "secretKey"  # <name>-federation: base64 text of the invitations' fed_secret_key
 DOCUMENT_KEY: Final = "documentKey"  # <name>-federation: base64 text of the Ed25519 public key
 NODE_FILE: Final = "node.json"  # <name>-node: symfed_wire.node_config.NodeConfig
 TOKEN_KEY: Final = "token"  # noqa: S105 - <name>-token: the name of a key, no secret

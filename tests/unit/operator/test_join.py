@@ -12,7 +12,6 @@ from pydantic import JsonValue
 from symfed_operator import join
 from symfed_operator.backends.base import FederationSeeds
 from symfed_operator.cluster import SecretObject, secret_data
-from symfed_operator.documents import sign_federation_document
 from symfed_operator.errors import (
     AdminUnreachableError,
     AwaitingAdminError,
@@ -21,7 +20,13 @@ from symfed_operator.errors import (
 )
 from symfed_operator.join import OpenedInvitation, ask_to_join, parse_invitation, say_leave
 from symfed_operator.records import new_federation_record
-from symfed_wire.documents import FederationDocument, FederationSettings, Signed
+from symfed_wire.documents import (
+    FEDERATION_CONTEXT,
+    FederationDocument,
+    FederationSettings,
+    Signed,
+    sign_document,
+)
 from symfed_wire.envelope import envelope
 from symfed_wire.join import (
     CreatePolicies,
@@ -39,7 +44,7 @@ KEY = base64.b64encode(bytes(range(32))).decode()
 RECORD = new_federation_record(FederationSeeds("a", "s", "r"))
 OTHER = new_federation_record(FederationSeeds("a", "s", "r"))
 INVITATION = OpenedInvitation(
-    fed_rest_url=URL, fed_req_token="FEDTOKEN0123456789abcdef", fed_secret_key=RECORD.federation_key
+    fed_rest_url=URL, fed_req_token="FEDTOKEN0123456789abcdef", fed_secret_key=RECORD.join_key
 )
 REQUEST = JoinRequest(
     peer_uuid=UUID,
@@ -60,7 +65,7 @@ Handler = Callable[[httpx.Request], httpx.Response]
 
 
 def _answer(document_key: str = RECORD.document_key, *, nats: NatsGrant | None = GRANT) -> JoinAnswer:
-    signed = sign_federation_document(DOCUMENT, RECORD)
+    signed = sign_document(DOCUMENT, FEDERATION_CONTEXT, RECORD.document_key_pair)
     return JoinAnswer(federation="f", document_key=document_key, document=signed, nats=nats)
 
 
