@@ -10,7 +10,7 @@ from fastapi import FastAPI, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from symfed_api import federations, jobs, projects
+from symfed_api import federations, jobs, projects, unsupported
 from symfed_api.answers import answer, install
 from symfed_api.auth_middleware import Authentication
 from symfed_api.customers import Customers
@@ -46,7 +46,7 @@ def create_app(settings: Settings, kube: Kube) -> FastAPI:
     app.add_middleware(RequestLog)
     app.add_api_route("/healthz", _live)
     app.add_api_route("/readyz", _ready)
-    for part in (federations, projects, jobs):
+    for part in (federations, projects, jobs, unsupported):
         app.include_router(part.router)
     return app
 

@@ -10,6 +10,7 @@ from symfed_wire.bodies import V2_PREFIX, RequestLine, open_body, open_body_v2, 
 from symfed_wire.errors import UnsealError
 
 _DOES_NOT_OPEN = "The body is not an encrypted JSON map under this customer's secret key"
+_IS_NO_MAP = "The body is not a JSON map"
 
 
 @dataclass(frozen=True)
@@ -32,11 +33,21 @@ class Caller:
             return {}
         try:
             opened = json.loads(self._open(text))
-        except (UnsealError, ValueError):
+        except (UnsealError, ValueError, RecursionError):
             raise BadRequestError(_DOES_NOT_OPEN) from None
         if not isinstance(opened, dict):
             raise BadRequestError(_DOES_NOT_OPEN)
         return opened
+
+    def plain_map(self, body: bytes) -> dict[str, JsonValue]:
+        """The map in a body that is plain JSON; an empty body is an empty map. Raises BadRequestError."""
+        try:
+            plain = json.loads(self.open_plain(body).strip() or b"{}")
+        except (ValueError, RecursionError):
+            raise BadRequestError(_IS_NO_MAP) from None
+        if not isinstance(plain, dict):
+            raise BadRequestError(_IS_NO_MAP)
+        return plain
 
     def open_plain(self, body: bytes) -> bytes:
         """A body that is plain JSON in the first form and may be sealed in the second."""

@@ -53,6 +53,11 @@ async def _opened_map(request: Request) -> dict[str, JsonValue]:
     return _caller(request).open_map(body_of(request))
 
 
+async def _plain_map(request: Request) -> dict[str, JsonValue]:
+    return _caller(request).plain_map(body_of(request))
+
+
 TheGateway = Annotated[Gateway, Depends(_gateway)]
 TheCaller = Annotated[Caller, Depends(_caller)]
 OpenedMap = Annotated[dict[str, JsonValue], Depends(_opened_map)]
+PlainMap = Annotated[dict[str, JsonValue], Depends(_plain_map)]

@@ -11,7 +11,14 @@ from pydantic import JsonValue
 from symfed_wire.federation_map import AwsSide, CreateMap, JoinMap, LocalPeer
 from symfed_wire.join import JoinRequest
 from symfed_wire.kube import CONFIG_MAPS, SECRETS, JsonObject, Resource
-from symfed_wire.names import credentials_secret, invitation_secret, object_name, remote_name
+from symfed_wire.names import (
+    IGNORED_KEYS,
+    credentials_secret,
+    invitation_secret,
+    object_name,
+    remote_name,
+)
+from symfed_wire.project_map import ProjectMap
 from symfed_wire.resources import (
     Aws,
     Compute,
@@ -35,7 +42,6 @@ from symfed_wire.resources import (
 MANAGER: Final = "symfed-gateway"
 MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 REQUEST_DIGEST: Final = "symfed.dev/request-digest"
-IGNORED_KEYS: Final = "symfed.dev/ignored-keys"
 # As a label: this ConfigMap records an invitation. As a remote peer's annotation: the record's name.
 INVITATION: Final = "symfed.dev/invitation"
 # On a joined peer: what its invitation said, for `fedml/{pid}/info`.
@@ -130,9 +136,9 @@ def own_secrets(item: Federation | FederationPeer) -> list[str]:
     return [reference.name for reference in references if reference and reference.name.startswith(prefixes)]
 
 
-def plain_peer(peer: LocalPeer, namespace: str, digest: str) -> JsonObject:
+def plain_peer(parsed: ProjectMap, namespace: str, digest: str) -> JsonObject:
     """A project that belongs to no federation."""
-    return _hosted(peer, namespace, digest, {}, FederationPeerSpec())
+    return _hosted(parsed.peer, namespace, digest, _ignored(parsed.unknown_keys), FederationPeerSpec())
 
 
 def remote_peer(request: JoinRequest, federation_object: str, namespace: str, claim: str) -> JsonObject:

@@ -3,8 +3,51 @@
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
+import pytest
+
+from symfed_api.unsupported import CALLS
 from tests.integration.gateway import NONCE, Nodes, Tenant, text_of
 from tests.integration.servers import wait_until
+
+
+def test_a_project_is_made_from_its_map(tenant: Tenant) -> None:
+    values = '{"sml_project_autosave": "true", "sml_project_rolling_window_size": "0", "color": "red"}'
+    made = tenant.call("POST", "/projects", "pid=p1&type=dynamic&enableHistogram=true", plain=values)
+    assert text_of(made) == (201, "Project Created with id:p1")
+    peer = tenant.object("federationpeers", "p1")
+    assert peer["metadata"]["annotations"]["symfed.dev/ignored-keys"] == "color"
+    window = "sml_project_rolling_window_size"
+    for body, words in (
+        (f'{{"{window}": 9}}', f"{window}: not supported by this version"),
+        ("[1]", "The body is not a JSON map"),
+        ("{", "The body is not a JSON map"),
+    ):
+        assert text_of(tenant.call("POST", "/projects", "pid=p2", plain=body)) == (400, words)
+    assert tenant.call("POST", "/projects", "pid=p3").status_code == 201
+    assert tenant.names("federationpeers") == ["p1", "p3"]
+
+
+def test_every_data_call_is_passed_on_with_its_query(tenant: Tenant, nodes: Nodes) -> None:
+    tenant.make_project("p1", nodes)
+    for call in (
+        "POST /projects/p1/learn?async=true",
+        "POST /projects/p1/forget?async=true",
+        "POST /projects/p1/histogramEnable?enable=true",
+        "POST /projects/p1/explore?metric=uni&useLocal=true",
+        "POST /projects/p1/densityEstimate",
+        "POST /projects/p1/predict/m%201?impute=true",
+        "GET /projects/p1/models/m1",
+        "DELETE /projects/p1/models/m1",
+    ):
+        verb, _, path = call.partition(" ")
+        assert tenant.call(verb, *path.split("?"), plain='{"a": 1}').status_code == 200
+        assert (nodes.seen[-1]["call"], nodes.seen[-1]["body"]) == (call, '{"a": 1}')
+
+
+@pytest.mark.parametrize(("verb", "path"), CALLS)
+def test_what_this_version_does_not_do_it_says(tenant: Tenant, verb: str, path: str) -> None:
+    path = path.format(pid="p1", model="m1")
+    assert text_of(tenant.call(verb, path)) == (501, f"{verb} {path[1:]} is not supported by this version")
 
 
 def test_data_calls_go_to_the_projects_node(tenant: Tenant, nodes: Nodes) -> None:

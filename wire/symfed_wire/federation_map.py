@@ -31,7 +31,7 @@ _ACCOUNT = re.compile(r"[0-9]{12}")
 _COMPUTE = re.compile("cpu|gpu")
 _ACTION = re.compile(r"(?:.*_)?(block|allow)")
 _LETTERS = "letters, digits, _ and -, at most 63, a letter or digit first"
-_PROJECT_LETTERS = "letters, digits, _, - and ., at most 63, a letter or digit first"
+PROJECT_LETTERS = "letters, digits, _, - and ., at most 63, a letter or digit first"
 _GIB = 1 << 30
 
 # What an invitation may hold, and so what a peer's operator needs of a join map.
@@ -131,7 +131,7 @@ def parse_create_map(
     keys = MapKeys(values)
     backend = _backend(keys)
     parsed = CreateMap(
-        peer=_local_peer(keys, keys.checked("pid", pid, PROJECT, _PROJECT_LETTERS), persist),
+        peer=_local_peer(keys, keys.checked("pid", pid, PROJECT, PROJECT_LETTERS), persist),
         name=keys.matching("fed_name", _NAME, _LETTERS),
         schedule=_schedule(keys),
         encrypt=keys.flag("fed_encrypt"),
@@ -173,7 +173,7 @@ def parse_join_map(values: Mapping[str, JsonValue], pid: str | None, persist: st
             keys.required("aws_topic_region", PASS_UNCHANGED)
     parsed = JoinMap(
         peer=_local_peer(
-            keys, keys.checked("pid", project, PROJECT, _PROJECT_LETTERS) if name else "", persist
+            keys, keys.checked("pid", project, PROJECT, PROJECT_LETTERS) if name else "", persist
         ),
         name=name,
         schedule=schedule,
@@ -199,21 +199,6 @@ def parse_invite_map(values: Mapping[str, JsonValue]) -> InviteMap:
     hours = keys.number("fed_token_hours", 2, 0.01, 8760)
     keys.raise_faults()
     return InviteMap(password, host, hours, "v2" if form == "v2" else "v1")
-
-
-def parse_project(pid: str | None, kind: str | None, persist: str | None) -> LocalPeer:
-    """The query of `POST projects`: a project that belongs to no federation. Raises FederationMapError."""
-    keys = MapKeys({})
-    compute = keys.checked("type", kind or "cpu", _COMPUTE, "cpu or gpu")
-    peer = LocalPeer(
-        project=keys.checked("pid", pid, PROJECT, _PROJECT_LETTERS),
-        persist=keys.boolean("persist", persist, default=True),
-        compute="gpu" if compute == "gpu" else "cpu",
-        send_action="Block",
-        receive_action="Block",
-    )
-    keys.raise_faults()
-    return peer
 
 
 def _local_peer(keys: MapKeys, project: str, persist: str | None) -> LocalPeer:

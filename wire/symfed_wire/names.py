@@ -11,6 +11,8 @@ API_VERSION: Final = f"{GROUP}/{VERSION}"
 FINALIZER: Final = "symfed.dev/finalizer"
 CUSTOMER_LABEL: Final = "symfed.dev/customer"
 SYNC_REQUESTED: Final = "symfed.dev/sync-requested-at"
+ERROR_LOG_CLEARED: Final = "symfed.dev/error-log-cleared-at"  # any new value clears the node's error log
+IGNORED_KEYS: Final = "symfed.dev/ignored-keys"  # of the map that made the object, comma separated
 RECONCILE: Final = "symfed.dev/reconcile"  # value `paused`: the operator leaves the object alone
 
 # Keys inside the Secrets that more than one part reads.

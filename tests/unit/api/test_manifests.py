@@ -11,8 +11,9 @@ import yaml
 
 from symfed_api import manifests
 from symfed_api.settings import Settings
-from symfed_wire.federation_map import parse_create_map, parse_join_map, parse_project
+from symfed_wire.federation_map import parse_create_map, parse_join_map
 from symfed_wire.join import JoinRequest, NatsUserKeys
+from symfed_wire.project_map import parse_project
 from symfed_wire.resources import Federation, FederationPeer
 
 APPROVED = Path(__file__).parent / "approved"
@@ -88,7 +89,8 @@ def test_a_peer_that_joins_on_aws() -> None:
 
 
 def test_a_plain_project() -> None:
-    check_approved("project", manifests.plain_peer(parse_project("p3", "gpu", None), "customer-c1", DIGEST))
+    parsed = parse_project({}, "p3", "gpu")
+    check_approved("project", manifests.plain_peer(parsed, "customer-c1", DIGEST))
 
 
 def test_an_invitation_and_the_remote_peer_it_lets_in() -> None:
