@@ -1,7 +1,7 @@
 """The servers that integration tests share, and a namespace of its own for each test."""
 
 import secrets
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +10,7 @@ from symfed_wire.kube import NAMESPACES, Kube
 from symfed_wire.kube_config import KubeConfig
 from tests.cluster.gobuild import ProgramMissingError, can_build, program
 from tests.integration.gateway import NewTenant, Nodes, RunningGateway, Tenant, started_gateway
+from tests.integration.line import Line, started_line
 from tests.integration.servers import ControlPlane, wait_until
 
 PROGRAMS = ("etcd", "kube-apiserver", "nats-server")
@@ -20,6 +21,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.integration)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Shows what the parts printed with a failure of a test that uses them all."""
+    report = yield
+    line = getattr(item, "funcargs", {}).get("line")
+    if report.failed and isinstance(line, Line):
+        report.sections.append(("the parts", line.logs()))
+    return report
 
 
 @pytest.fixture(scope="session")
@@ -39,6 +52,13 @@ def control_plane(programs: None, tmp_path_factory: pytest.TempPathFactory) -> I
     """An API server with symfed's CRDs, one for the whole run; tests keep apart by namespaces."""
     with ControlPlane(tmp_path_factory.mktemp("control-plane")) as running:
         running.apply_crds()
+        yield running
+
+
+@pytest.fixture(scope="session")
+def line(programs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Line]:
+    """All parts, running, once for the whole run; tests keep apart by customers."""
+    with started_line(tmp_path_factory.mktemp("line")) as running:
         yield running
 
 

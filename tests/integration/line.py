@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import uvicorn
-from examples.demo.flow import Customer, Surroundings
+from examples.demo.flow import Customer
 
 from symfed_wire.client import ApiError, Client, ConnectionFailedError
 from tests.integration.operator_process import Installation, installed
@@ -24,7 +24,49 @@ class Line:
 
     installation: Installation
     pods: PodRunner
-    surroundings: Surroundings
+
+    @property
+    def control_plane(self) -> ControlPlane:
+        """The API server."""
+        return self.installation.control_plane
+
+    @property
+    def url(self) -> str:
+        """The gateway's address."""
+        return self.installation.gateway_url
+
+    @property
+    def nats(self) -> str:
+        """The operator's NATS as a `nats_hosts` value."""
+        return self.installation.nats.url
+
+    def new_customer(self, name: str) -> Customer:
+        """A customer with a namespace and a key of its own, which the gateway serves."""
+        customer = Customer(name, base64.b64encode(secrets.token_bytes(16)).decode())
+        path = f"/api/v1/namespaces/{namespace_of(name)}"
+        metadata = {"name": namespace_of(name), "labels": {"symfed.dev/customer": name}}
+        self.control_plane.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}, path)
+        secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "symfed-customer"}}
+        data = {"stringData": {"secretKey": customer.secret_key}}
+        self.control_plane.apply({**secret, **data}, f"{path}/secrets/symfed-customer")
+        # Asked too early, the gateway would remember for a while that this customer has no key.
+        wait_until(partial(self._may_gateway_read_key, name), f"the gateway may not read {name}'s key")
+        wait_until(partial(_is_served, self.url, customer), f"customer {name} is not served at {self.url}")
+        return customer
+
+    def _may_gateway_read_key(self, name: str) -> bool:
+        wanted = {"namespace": namespace_of(name), "verb": "get", "resource": "secrets"}
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SubjectAccessReview",
+            "spec": {
+                "user": f"system:serviceaccount:{self.installation.namespace}:symfed-gateway",
+                "resourceAttributes": {**wanted, "name": "symfed-customer"},
+            },
+        }
+        with self.control_plane.client() as client:
+            answer = client.post("/apis/authorization.k8s.io/v1/subjectaccessreviews", json=review)
+        return bool(answer.raise_for_status().json()["status"]["allowed"])
 
     def logs(self) -> str:
         """The last lines of every part."""
@@ -45,37 +87,14 @@ def started_line(folder: Path) -> Iterator[Line]:
         pods = stack.enter_context(PodRunner(control_plane, folder / "pods"))
         proxy = ServiceProxy(pods)
         stack.enter_context(_served(proxy))
-        customers = (_make_customer(control_plane, "c1"), _make_customer(control_plane, "c2"))
-        nats, url = installation.nats.url, installation.gateway_url
-        installation.start_operator(SYMFED_NATS_ADVERTISED_HOSTS=nats)
+        installation.start_operator(SYMFED_NATS_ADVERTISED_HOSTS=installation.nats.url)
         installation.start_gateway(SYMFED_NODE_URL=proxy.url_template)
-        for customer in customers:
-            # The gateway may read a customer's key once the operator has written its Role there.
-            wait_until(partial(_is_served, url, customer), f"customer {customer.name} is not served at {url}")
-        yield Line(installation, pods, Surroundings(url, nats, customers))
+        yield Line(installation, pods)
 
 
-def _make_customer(control_plane: ControlPlane, customer: str) -> Customer:
-    namespace = f"customer-{customer}"
-    key = base64.b64encode(secrets.token_bytes(16)).decode()
-    control_plane.apply(
-        {
-            "apiVersion": "v1",
-            "kind": "Namespace",
-            "metadata": {"name": namespace, "labels": {"symfed.dev/customer": customer}},
-        },
-        f"/api/v1/namespaces/{namespace}",
-    )
-    control_plane.apply(
-        {
-            "apiVersion": "v1",
-            "kind": "Secret",
-            "metadata": {"name": "symfed-customer"},
-            "stringData": {"secretKey": key},
-        },
-        f"/api/v1/namespaces/{namespace}/secrets/symfed-customer",
-    )
-    return Customer(customer, key)
+def namespace_of(customer: str) -> str:
+    """Where a customer's objects are."""
+    return f"customer-{customer}"
 
 
 @contextmanager

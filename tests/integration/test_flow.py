@@ -1,30 +1,19 @@
 """The demo's flow with all parts as processes against a real API server, etcd and NATS."""
 
-from collections.abc import Iterator
 from contextlib import nullcontext
 
-import pytest
 from examples.demo import data, flow
+from examples.demo.flow import Surroundings
 from examples.demo.proof import prove
 
 from symfed_wire.names import remote_name
-from tests.integration.line import Line, started_line
-
-pytestmark = pytest.mark.integration
-
-
-@pytest.fixture(scope="module")
-def line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Line]:
-    """All parts, running."""
-    with started_line(tmp_path_factory.mktemp("line")) as running:
-        try:
-            yield running
-        finally:
-            print(running.logs())
+from tests.integration.line import Line, namespace_of
 
 
 def test_three_peers_get_the_pooled_model_and_two_when_one_is_removed(line: Line) -> None:
-    outcome = flow.run(line.surroundings, lambda text: nullcontext(print(text)))
+    customers = (line.new_customer("c1"), line.new_customer("c2"))
+    surroundings = Surroundings(line.url, line.nats, customers)
+    outcome = flow.run(surroundings, lambda text: nullcontext(print(text)))
 
     proof = prove(outcome.federated, data.pooled_reference())
     assert proof.are_bytes_equal
@@ -35,11 +24,13 @@ def test_three_peers_get_the_pooled_model_and_two_when_one_is_removed(line: Line
     assert all(len(stats.peers) == 3 for stats in outcome.exchange.values())
 
     def remove_member(uuid: str) -> None:
-        path = f"/apis/symfed.dev/v1alpha1/namespaces/customer-c1/federationpeers/{remote_name(uuid)}"
-        with line.installation.control_plane.client() as client:
+        path = (
+            f"/apis/symfed.dev/v1alpha1/namespaces/{namespace_of('c1')}/federationpeers/{remote_name(uuid)}"
+        )
+        with line.control_plane.client() as client:
             client.delete(path).raise_for_status()
 
-    after = flow.revoke(line.surroundings, remove_member, lambda text: nullcontext(print(text)))
+    after = flow.revoke(surroundings, remove_member, lambda text: nullcontext(print(text)))
 
     proof = prove(after.federated, data.pooled_reference(flow.STAYING))
     assert proof.are_bytes_equal
