@@ -6,7 +6,9 @@ from pydantic import JsonValue
 
 from symfed_node.exchange.loop import Exchanger
 from symfed_node.exchange.rounds import Rounds
+from symfed_node.modelstore import json_number
 from symfed_node.project import Project, scope
+from symfed_node.statistics.doubledouble import FloatArray
 from symfed_wire.documents import SnapshotHead
 from symfed_wire.node_config import NodeConfig
 
@@ -70,6 +72,11 @@ def sync_stats(project: Project, rounds: Rounds, now: datetime) -> Values:
             "rows": view.rows,
         },
     }
+
+
+def predictions(values: FloatArray) -> Values:
+    """`values.KSVSMap`: a map for each row, in order."""
+    return {"values": [{"res": str(json_number(value))} for value in values.tolist()]}
 
 
 def _peer_stats(name: str, head: SnapshotHead | None, now: datetime) -> Values:

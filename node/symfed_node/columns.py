@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
-from symfed_node.errors import BadCellError, NotSupportedError
+from symfed_node.errors import BadCellError, NoInputError, NotSupportedError
 from symfed_node.statistics.accumulate import complete_rows
 from symfed_node.statistics.doubledouble import FloatArray
 from symfed_node.statistics.state import Feature
 from symfed_wire.frames import BINARY, CONTINUOUS, IGNORED, Cell, DataFrame, is_missing
 
 _NUMERIC: Final = (CONTINUOUS, BINARY)
+_PLAIN: Final = frozenset({float, int, type(None)})
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,13 +37,9 @@ def numeric_columns(frame: DataFrame) -> Columns:
     is no number, infinite, or neither 0 nor 1 in a binary column.
     """
     positions = [i for i, kind in enumerate(frame.attribute_types) if kind != IGNORED]
-    for i in positions:
-        if frame.attribute_types[i] not in _NUMERIC:
-            name, kind = frame.attribute_names[i], frame.attribute_types[i]
-            raise NotSupportedError(f"attribute {name!r} has type {kind}: not supported yet")
+    features = tuple(_numeric(frame, i) for i in positions)
     if not positions:
         raise NotSupportedError("all attributes have type X: there is nothing to learn")
-    features = tuple(Feature(frame.attribute_names[i], frame.attribute_types[i]) for i in positions)
     values = np.empty((len(positions), len(frame.data)))
     for row, (i, feature) in enumerate(zip(positions, features, strict=True)):
         values[row] = _column([cells[i] for cells in frame.data], feature)
@@ -50,8 +48,31 @@ def numeric_columns(frame: DataFrame) -> Columns:
     return Columns(features, kept, skipped=int((~complete).sum()))
 
 
+def input_columns(frame: DataFrame, names: Sequence[str]) -> FloatArray:
+    """The columns `names` of a frame, (p, n): NaN where a cell, or a whole column, is missing or of type X.
+
+    Raises NoInputError when the frame has none of them; else as `numeric_columns`, for these columns alone.
+    """
+    kinds = zip(frame.attribute_names, frame.attribute_types, strict=True)
+    positions = {name: i for i, (name, kind) in enumerate(kinds) if kind != IGNORED}
+    if positions.keys().isdisjoint(names):
+        raise NoInputError(f"the DataFrame has none of the model's inputs {', '.join(names)}")
+    values = np.full((len(names), len(frame.data)), np.nan)
+    for row, name in enumerate(names):
+        if (i := positions.get(name)) is not None:
+            values[row] = _column([cells[i] for cells in frame.data], _numeric(frame, i))
+    return values
+
+
+def _numeric(frame: DataFrame, position: int) -> Feature:
+    name, kind = frame.attribute_names[position], frame.attribute_types[position]
+    if kind not in _NUMERIC:
+        raise NotSupportedError(f"attribute {name!r} has type {kind}: not supported yet")
+    return Feature(name, kind)
+
+
 def _column(cells: Sequence[Cell], feature: Feature) -> FloatArray:
-    values = np.array([_number(cell, row, feature) for row, cell in enumerate(cells, start=1)])
+    values = _numbers(cells, feature)
     infinite = np.flatnonzero(np.isinf(values))
     if infinite.size:
         raise BadCellError(f"{_where(int(infinite[0]) + 1, feature)} is infinite")
@@ -62,17 +83,26 @@ def _column(cells: Sequence[Cell], feature: Feature) -> FloatArray:
     return values
 
 
+def _numbers(cells: Sequence[Cell], feature: Feature) -> FloatArray:
+    if _PLAIN.issuperset(map(type, cells)):
+        with suppress(OverflowError):
+            return np.array(cells, dtype=np.float64)  # None becomes NaN
+    return np.array([_number(cell, row, feature) for row, cell in enumerate(cells, start=1)])
+
+
 def _number(cell: Cell, row: int, feature: Feature) -> float:
-    if is_missing(cell):
+    if cell is None:
         return np.nan
-    text = cell.strip() if isinstance(cell, str) else None
+    text = cell.strip() if isinstance(cell, str) else ""
     try:
-        if text is not None and ("_" in text or not text.isascii()):
-            raise ValueError(text)  # Python's own spellings of numbers, which nobody else reads so
-        return float(cell if text is None else text)  # type: ignore[arg-type]  # None is missing
+        if "_" in text or not text.isascii():
+            raise ValueError  # Python's own spellings of numbers, which nobody else reads so
+        return float(cell)
     except OverflowError:
         return np.inf  # an integer beyond float64
     except ValueError:
+        if is_missing(cell):
+            return np.nan
         raise BadCellError(f"{_where(row, feature)} is not a number (type {feature.type})") from None
 
 

@@ -47,6 +47,12 @@ class NoSuchModelError(NodeError):
     reason = "NoSuchModel"
 
 
+class NoInputError(NodeError):
+    """Rows to predict from bring none of the model's inputs."""
+
+    reason = "NoInput"
+
+
 class NoSuchJobError(NodeError):
     """No job has this id."""
 

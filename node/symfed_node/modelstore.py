@@ -1,25 +1,45 @@
-"""Built models: what a client sees of them, kept on the data volume."""
+"""Built models: what a client sees of them, and what predicts with them, kept on the data volume."""
 
+import base64
 import hashlib
 import json
 import math
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
+import numpy as np
 from pydantic import JsonValue
 
 from symfed_node.errors import CorruptDataError, NoSuchModelError
 from symfed_node.files import make_folder, remove, write_atomically
 from symfed_node.models.linear import ILL_CONDITIONED, LinearModel
-from symfed_node.statistics.state import Statistics
+from symfed_node.models.predict import LinearPredictor
+from symfed_node.statistics.state import Statistics, triangle_size
 from symfed_wire.frames import CONTINUOUS, Cell, DataFrame
 
 Scope: TypeAlias = Literal["local", "federated"]
 ModelInfo: TypeAlias = dict[str, JsonValue]
 
 SCOPES: Final[tuple[Scope, ...]] = ("local", "federated")
+_PREDICTOR: Final = "predictor"
 _COLUMNS: Final = ("attribute", "coefficient", "std.error", "scores", "p.values", "ci.low", "ci.high")
+
+
+@dataclass(frozen=True, eq=False)
+class StoredModel:
+    """A built model."""
+
+    info: ModelInfo
+    """what a client sees"""
+    predictor: LinearPredictor | None
+    """what predicts; None in a model of a version that kept nothing for it"""
+
+    @property
+    def id(self) -> str:
+        """The client's name for it."""
+        return str(self.info["modelId"])
 
 
 class ModelStore:
@@ -28,20 +48,19 @@ class ModelStore:
     def __init__(self, folder: Path) -> None:
         self._folders = {scope: make_folder(folder / scope) for scope in SCOPES}
         self._lock = threading.Lock()
-        self._models: dict[tuple[Scope, str], ModelInfo] = {}
+        self._models: dict[tuple[Scope, str], StoredModel] = {}
         for scope, inside in self._folders.items():
             for path in sorted(inside.glob("*.json")):
                 model = _read(path)
-                self._models[scope, str(model["modelId"])] = model
+                self._models[scope, model.id] = model
 
-    def put(self, scope: Scope, model: ModelInfo) -> None:
+    def put(self, scope: Scope, model: StoredModel) -> None:
         """Keep a model in the place of an older one with its id."""
-        model_id = str(model["modelId"])
         with self._lock:
-            write_atomically(self._path(scope, model_id), json.dumps(model).encode())
-            self._models[scope, model_id] = model
+            write_atomically(self._path(scope, model.id), _to_bytes(model))
+            self._models[scope, model.id] = model
 
-    def get(self, scope: Scope, model_id: str) -> ModelInfo:
+    def get(self, scope: Scope, model_id: str) -> StoredModel:
         """Raises NoSuchModelError."""
         with self._lock:
             model = self._models.get((scope, model_id))
@@ -57,9 +76,9 @@ class ModelStore:
             self._models.pop((scope, model_id), None)
 
     def all(self, scope: Scope) -> list[ModelInfo]:
-        """Every model of a scope, by id."""
+        """What a client sees of every model of a scope, by id."""
         with self._lock:
-            return [model for (of, _), model in sorted(self._models.items()) if of == scope]
+            return [model.info for (of, _), model in sorted(self._models.items()) if of == scope]
 
     def _path(self, scope: Scope, model_id: str) -> Path:
         # An id is any text, a file's name is not.
@@ -78,7 +97,7 @@ def linear_model_info(
         "rSquared": model.r_squared,
         "adjustedRSquared": model.adjusted_r_squared,
         "residualVariance": model.residual_variance,
-        "fStatistic": _json_number(model.f_statistic),
+        "fStatistic": json_number(model.f_statistic),
         "fPValue": model.f_p_value,
         "conditionNumber": model.condition_number,
         "warning": _warning(model),
@@ -109,7 +128,7 @@ def _coefficients(model: LinearModel) -> DataFrame:
         [
             line.attribute,
             *map(
-                _json_number,
+                json_number,
                 (line.coefficient, line.std_error, line.t, line.p_value, line.ci_low, line.ci_high),
             ),
         ]
@@ -118,8 +137,8 @@ def _coefficients(model: LinearModel) -> DataFrame:
     return DataFrame(_COLUMNS, ("S", *(CONTINUOUS for _ in _COLUMNS[1:])), rows)
 
 
-def _json_number(value: float) -> float | str:
-    """JSON has no infinity; Java and Python both read these names as numbers."""
+def json_number(value: float) -> float | str:
+    """A number in an answer. JSON has no infinity; Java and Python both read these names as numbers."""
     if math.isfinite(value):
         return value
     return "NaN" if math.isnan(value) else f"{'-' if value < 0 else ''}Infinity"
@@ -131,11 +150,34 @@ def _warning(model: LinearModel) -> str:
     return f"the inputs are nearly collinear (condition number {model.condition_number:.1e}): digits are lost"
 
 
-def _read(path: Path) -> ModelInfo:
+def _to_bytes(model: StoredModel) -> bytes:
+    """What a client sees, as JSON, and the predictor's numbers beside it, base64 of little-endian float64."""
+    kept = model.predictor
+    if kept is None:
+        return json.dumps(model.info).encode()
+    numbers = np.concatenate([[kept.target_at_means], kept.slopes, kept.means, kept.moments])
+    text = base64.b64encode(numbers.astype("<f8").tobytes()).decode()
+    return json.dumps({**model.info, _PREDICTOR: {"inputs": list(kept.inputs), "numbers": text}}).encode()
+
+
+def _read(path: Path) -> StoredModel:
     try:
-        model = json.loads(path.read_bytes())
-    except ValueError as error:
+        info = json.loads(path.read_bytes())
+        kept = info.pop(_PREDICTOR, None)
+        model = StoredModel(
+            info, None if kept is None else _predictor(tuple(kept["inputs"]), kept["numbers"])
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CorruptDataError(f"{path} is damaged: delete it and build the model again") from error
-    if not isinstance(model, dict) or "modelId" not in model:
+    if "modelId" not in info:
         raise CorruptDataError(f"{path} is no model: delete it and build the model again")
     return model
+
+
+def _predictor(inputs: tuple[str, ...], text: str) -> LinearPredictor:
+    numbers = np.frombuffer(base64.b64decode(text, validate=True), dtype="<f8").astype(np.float64)
+    p = len(inputs)
+    if len(numbers) != 1 + 2 * p + triangle_size(p):
+        raise ValueError(f"{len(numbers)} numbers for {p} inputs")
+    slopes, means, moments = np.split(numbers[1:], [p, 2 * p])
+    return LinearPredictor(inputs, float(numbers[0]), slopes, means, moments)

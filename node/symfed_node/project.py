@@ -12,13 +12,14 @@ from typing import Final
 import numpy as np
 from pydantic import JsonValue
 
-from symfed_node.columns import numeric_columns
+from symfed_node.columns import input_columns, numeric_columns
 from symfed_node.errors import JournalError, NoRowsError, NotSupportedError
 from symfed_node.federated import Federated, known_part
 from symfed_node.journal import Answer, Journal, Record, after, sum_after
 from symfed_node.models.errors import ModelError
 from symfed_node.models.linear import fit_linear
-from symfed_node.modelstore import ModelInfo, ModelStore, Scope, linear_model_info
+from symfed_node.models.predict import linear_predictor, predict
+from symfed_node.modelstore import ModelInfo, ModelStore, Scope, StoredModel, linear_model_info
 from symfed_node.statistics.accumulate import accumulate, check_range, choose_shift
 from symfed_node.statistics.doubledouble import FloatArray
 from symfed_node.statistics.errors import SchemaMismatchError
@@ -155,8 +156,25 @@ class Project:
             "peers": dict(view.members),
         }
         info = linear_model_info(model, view.stats, model_id=model_id, built_at=self._clock(), origin=origin)
-        self.models.put(scope(use_local), info)
+        self.models.put(scope(use_local), StoredModel(info, linear_predictor(model, known)))
         return info
+
+    def predict(
+        self, model_id: str, read_frame: Callable[[], DataFrame], *, impute: bool, use_local: bool
+    ) -> FloatArray:
+        """A built model's target for each of a frame's rows, (n,).
+
+        The model is the one that was there when this was called, whatever becomes of it meanwhile. Raises
+        NoSuchModelError, ModelError for a model that an older version built, NoInputError, BadCellError,
+        NotSupportedError and what `read_frame` does.
+        """
+        predictor = self.models.get(scope(use_local), model_id).predictor
+        if predictor is None:
+            raise ModelError(
+                f"model [{model_id}] was built by an older version, which kept nothing to predict with: "
+                "build it again"
+            )
+        return predict(predictor, input_columns(read_frame(), predictor.inputs), impute=impute)
 
     def close(self) -> None:
         """Close the journal."""

@@ -24,7 +24,7 @@ NEVER_IN_A_CONDITION = {
     # the program does not start
     "BootstrapFailed", "ConfigurationInvalid",
     # answers to calls at the node
-    "BadCell", "NoSuchProject", "NoSuchModel", "NoSuchJob", "NoRows", "TooLarge", "JournalFailed",
+    "BadCell", "NoInput", "NoSuchProject", "NoSuchModel", "NoSuchJob", "NoRows", "TooLarge", "JournalFailed",
     "OutcomeUnknown", "RepeatedNonce", "ValueOutOfRange", "ModelNotPossible", "ConstantFeature", "Collinear",
     # words in the message of another reason: PeerBehind
     "HeadRejected",

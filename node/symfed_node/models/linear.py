@@ -79,7 +79,7 @@ def fit_linear(stats: Statistics, inputs: Sequence[int], target: int) -> LinearM
         raise TooFewRowsError(f"{n} rows are too few for {p} inputs: at least {p + 2} are needed")
 
     mean = means(chosen)
-    moments = _centred_moments(chosen)
+    moments = centred_moments(chosen)
     scale = np.sqrt(np.diag(moments))
     correlation = moments / np.outer(scale, scale)
     inverse, condition = _invert(correlation[:p, :p], chosen.names[:p])
@@ -128,7 +128,7 @@ def _check_request(stats: Statistics, inputs: Sequence[int], target: int) -> Non
         raise TooFewRowsError(f"no row has a value of {', '.join(unseen)}")
 
 
-def _centred_moments(stats: Statistics) -> FloatArray:
+def centred_moments(stats: Statistics) -> FloatArray:
     """Σ(x−mean)(x−mean)ᵀ as a full matrix; raises ConstantFeatureError where nothing varies."""
     around_mean = centred(stats)
     p = len(stats.features)

@@ -7,16 +7,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from symfed_node.answers import Values
+from symfed_node.answers import Values, predictions
 from symfed_node.project import check_build, scope
 from symfed_node.responses import answer, job_created
-from symfed_node.routes.base import PROJECT, Node, use_local
+from symfed_node.routes.base import PROJECT, Node, flag, use_local
 from symfed_wire.errors import MalformedError
-from symfed_wire.frames import parse_context
+from symfed_wire.frames import parse_context, parse_frame
 
 
 class ModelRoutes:
-    """Building, reading and deleting models."""
+    """Building, reading, deleting models and predicting with them."""
 
     def __init__(self, node: Node) -> None:
         self._node = node
@@ -25,6 +25,7 @@ class ModelRoutes:
             Route(f"{PROJECT}/build", self.build, methods=["POST"]),
             Route(model, self.model),
             Route(model, self.delete_model, methods=["DELETE"]),
+            Route(f"{PROJECT}/predict/{{id}}", self.predict, methods=["POST"]),
         ]
 
     async def build(self, request: Request) -> Response:
@@ -47,7 +48,7 @@ class ModelRoutes:
         """A built model."""
         self._node.check_project(request)
         model = self._node.project.models.get(scope(use_local(request)), request.path_params["id"])
-        return answer(HTTPStatus.OK, values={"modelInfo": model})
+        return answer(HTTPStatus.OK, values={"modelInfo": model.info})
 
     async def delete_model(self, request: Request) -> Response:
         """Forget a model."""
@@ -55,3 +56,16 @@ class ModelRoutes:
         where, model_id = scope(use_local(request)), request.path_params["id"]
         await asyncio.to_thread(self._node.project.models.delete, where, model_id)
         return answer(HTTPStatus.OK)
+
+    async def predict(self, request: Request) -> Response:
+        """A built model's answer for each of a DataFrame's rows."""
+        self._node.check_project(request)
+        model_id, project = request.path_params["id"], self._node.project
+        impute, is_local = flag(request, "impute"), use_local(request)
+        body = await self._node.body(request)
+
+        def work() -> Response:
+            found = project.predict(model_id, lambda: parse_frame(body), impute=impute, use_local=is_local)
+            return answer(HTTPStatus.OK, values={"KSVSMap": predictions(found)})
+
+        return await asyncio.to_thread(work)

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 
+from symfed_node.answers import predictions
 from symfed_node.app import build_app
 from symfed_node.jobs import Jobs
 from symfed_node.journal import Journal
@@ -222,6 +224,61 @@ async def test_a_model_from_job_to_deletion(client: Client) -> None:
 async def test_bad_builds_are_named(client: Client, query: str, context: Any, message: str) -> None:
     await client.learn()
     body = await client.call("POST", f"/projects/p1/build?{query}", 400, json=context)
+    assert body["statusString"].startswith(message)
+
+
+async def built(client: Client) -> None:
+    await client.learn()
+    await client.call("POST", "/projects/p1/build?algo=mlr&modelid=m", 202, json=CONTEXT)
+    await client.finished(client.answer.headers["location"])
+
+
+async def test_predictions_come_row_by_row(client: Client) -> None:
+    await built(client)
+    mean_a, mean_c = (sum(row[column] for row in ROWS) / 20 for column in (0, 2))
+    frame = {"attributeNames": ["c", "b", "a"], "attributeTypes": ["S", "X", "C"]}
+    results = {}
+    for impute in ("", "?impute=true"):
+        body = await client.call(
+            "POST",
+            f"/projects/p1/predict/m{impute}",
+            200,
+            json={**frame, "data": [["x", 1, ""], [0, 2, "4"]]},
+        )
+        values = body["values"].pop("KSVSMap")["values"]
+        assert body["values"] == {}
+        assert [set(value) for value in values] == [{"res"}, {"res"}]
+        assert float(values[0]["res"]) == mean_c
+        results[impute] = float(values[1]["res"])
+    table = (await client.call("GET", "/projects/p1/models/m", 200))["values"]["modelInfo"]["extra"]
+    slope = table["coefficients"]["data"][1][1]
+    assert results[""] == pytest.approx(mean_c + slope * (4 - mean_a), rel=1e-13)
+    assert results["?impute=true"] != results[""]
+    body = await client.call("POST", "/projects/p1/predict/m", 200, json={**frame, "data": []})
+    assert body["values"]["KSVSMap"] == {"values": []}
+
+
+def test_numbers_that_json_has_not_travel_by_name() -> None:
+    texts = ["1.5", "1e-07", "-3.0", "Infinity", "-Infinity", "NaN"]
+    assert predictions(np.array([float(text) for text in texts])) == {
+        "values": [{"res": text} for text in texts]
+    }
+
+
+@pytest.mark.parametrize(
+    ("path", "frame", "message"),
+    [
+        ("m2", FRAME, "no federated model has the id [m2]"),
+        ("m?useLocal=true", FRAME, "no local model has the id [m]"),
+        ("m?impute=1", FRAME, "impute is '1': it must be true or false"),
+        ("m", [], "DataFrame: the body must be a JSON map"),
+        ("m", {**FRAME, "attributeNames": ["x", "y", "c"]}, "the DataFrame has none of the model's inputs a"),
+        ("m", {**FRAME, "data": [[1, 2, 3], ["secret", 2, 3]]}, "row 2, column 'a' is not a number (type C)"),
+    ],
+)  # fmt: skip
+async def test_bad_predictions_are_named(client: Client, path: str, frame: Any, message: str) -> None:
+    await built(client)
+    body = await client.call("POST", f"/projects/p1/predict/{path}", 400, json=frame)
     assert body["statusString"].startswith(message)
 
 

@@ -69,7 +69,7 @@ def test_the_same_statistics_give_the_same_bits_and_say_which_they_were() -> Non
     assert first.statistics_digest == digest(stats)
 
 
-def exact_least_squares(columns: FloatArray) -> tuple[list[float], list[float]]:
+def exact_least_squares(columns: FloatArray) -> tuple[list[Fraction], list[float]]:
     """Coefficients and standard errors of the last column on the others, in fractions."""
     design = [[Fraction(1), *map(Fraction, row[:-1])] for row in columns.T.tolist()]
     target = [Fraction(row[-1]) for row in columns.T.tolist()]
@@ -83,18 +83,18 @@ def exact_least_squares(columns: FloatArray) -> tuple[list[float], list[float]]:
                 work[other] = [a - work[other][i] * b for a, b in zip(work[other], work[i], strict=True)]
     inverse = [row[k:] for row in work]
     right = [sum((row[i] * y for row, y in zip(design, target, strict=True)), Fraction(0)) for i in range(k)]
-    beta = [sum(a * b for a, b in zip(row, right, strict=True)) for row in inverse]
+    beta = [sum((a * b for a, b in zip(row, right, strict=True)), Fraction(0)) for row in inverse]
     rest = [
         y - sum(a * b for a, b in zip(row, beta, strict=True)) for row, y in zip(design, target, strict=True)
     ]
     variance = sum(value * value for value in rest) / (n - k)
-    return [float(b) for b in beta], [math.sqrt(variance * inverse[i][i]) for i in range(k)]
+    return beta, [math.sqrt(variance * inverse[i][i]) for i in range(k)]
 
 
 def assert_agrees_exactly(model: LinearModel, columns: FloatArray, rtol: float) -> None:
     coefficients, errors = exact_least_squares(columns)
     np.testing.assert_allclose(
-        [line.coefficient for line in model.coefficients], coefficients, rtol=rtol, atol=0
+        [line.coefficient for line in model.coefficients], [float(b) for b in coefficients], rtol=rtol, atol=0
     )
     np.testing.assert_allclose([line.std_error for line in model.coefficients], errors, rtol=rtol, atol=0)
 

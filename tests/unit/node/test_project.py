@@ -1,12 +1,19 @@
 """The project: learning, repeats, schemas, models, and what the federated side answers from."""
 
+import json
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from symfed_node.errors import BadCellError, NoRowsError, NoSuchModelError, NotSupportedError
+from symfed_node.errors import (
+    BadCellError,
+    CorruptDataError,
+    NoRowsError,
+    NoSuchModelError,
+    NotSupportedError,
+)
 from symfed_node.federated import Federated, PeerSnapshot, merge_members
 from symfed_node.journal import Answer, Journal
 from symfed_node.models.errors import ModelError
@@ -158,7 +165,7 @@ def test_a_model_is_kept_over_a_restart(tmp_path: Path) -> None:
     project.learn(lambda: frame(40))
     built = project.build("mlr", "m/1", CONTEXT, use_local=True)
     again = project_in(tmp_path)
-    found = again.models.get("local", "m/1")
+    found = again.models.get("local", "m/1").info
     assert found == built
     assert found["modelType"] == "mlr"
     assert found["attributeNames"] == ["a", "b"]
@@ -169,6 +176,90 @@ def test_a_model_is_kept_over_a_restart(tmp_path: Path) -> None:
     again.models.delete("local", "m/1")
     with pytest.raises(NoSuchModelError):
         project_in(tmp_path).models.get("local", "m/1")
+
+
+ROWS = DataFrame(("b", "note", "a", "c"), ("C", "S", "C", "S"), [[1.5, "x", "", 1], [2, "y", 0.25, ""]])
+
+
+def predicted(project: Project, *, use_local: bool = True) -> bytes:
+    return project.predict("m", lambda: ROWS, impute=True, use_local=use_local).tobytes()
+
+
+def test_a_model_predicts_the_same_bits_after_a_restart(tmp_path: Path) -> None:
+    project = project_in(tmp_path)
+    project.learn(lambda: frame(40))
+    info = project.build("mlr", "m", CONTEXT, use_local=True)
+    assert "predictor" not in info
+    again = project_in(tmp_path)
+    assert again.models.get("local", "m").info == info
+    assert predicted(again) == predicted(project)
+    with pytest.raises(NoSuchModelError, match=r"no federated model has the id \[m\]"):
+        predicted(project, use_local=False)
+
+
+def test_every_peer_predicts_the_same_bits(tmp_path: Path) -> None:
+    """Also one that gave the attributes other indexes, as it merged other snapshots first."""
+    snapshots = {ONE: snapshot(ONE, rows=30), TWO: snapshot(TWO)}
+    one, two = project_in(tmp_path / "one"), project_in(tmp_path / "two")
+    one.set_federated(merge_members(snapshots, (), ONE))
+    two.set_federated(merge_members(snapshots, tuple(Feature(name, "C") for name in "xcba"), ONE))
+    by_name = MLContext(target_attribute_names=("c",), input_attribute_names=("a", "b"))
+    for project in (one, two):
+        project.build("mlr", "m", by_name, use_local=False)
+    assert predicted(one, use_local=False) == predicted(two, use_local=False)
+
+
+def test_a_model_that_goes_or_changes_meanwhile_predicts_as_it_was(tmp_path: Path) -> None:
+    project = project_in(tmp_path)
+    project.learn(lambda: frame(40))
+    project.build("mlr", "m", CONTEXT, use_local=True)
+    before = predicted(project)
+
+    def replaced() -> DataFrame:
+        project.learn(lambda: frame(40))
+        project.build("mlr", "m", CONTEXT, use_local=True)
+        return ROWS
+
+    def deleted() -> DataFrame:
+        project.models.delete("local", "m")
+        return ROWS
+
+    assert project.predict("m", replaced, impute=True, use_local=True).tobytes() == before
+    after = predicted(project)
+    assert after != before
+    assert project.predict("m", deleted, impute=True, use_local=True).tobytes() == after
+    with pytest.raises(NoSuchModelError):
+        predicted(project)
+
+
+def test_a_model_of_an_older_version_is_shown_and_does_not_predict(tmp_path: Path) -> None:
+    project = project_in(tmp_path)
+    project.learn(lambda: frame(40))
+    info = project.build("mlr", "m", CONTEXT, use_local=True)
+    [file] = (tmp_path / "models" / "local").iterdir()
+    file.write_text(json.dumps(info))
+    again = project_in(tmp_path)
+    assert again.models.get("local", "m").info == info
+    with pytest.raises(ModelError, match=r"^model \[m\] was built by an older version.*: build it again$"):
+        predicted(again)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ("{", "is damaged: delete it and build the model again"),
+        ("[]", "is damaged"),
+        ("{}", "is no model: delete it and build the model again"),
+        ('{"modelId": "m", "predictor": {"inputs": ["a"], "numbers": "AAAA"}}', "is damaged"),
+        ('{"modelId": "m", "predictor": {"inputs": ["a"], "numbers": "AAAAAAAAAAA="}}', "is damaged"),
+        ('{"modelId": "m", "predictor": {}}', "is damaged"),
+    ],
+)
+def test_a_damaged_model_stops_the_node_with_words(tmp_path: Path, fields: str, message: str) -> None:
+    ModelStore(tmp_path)
+    (tmp_path / "local" / "m.json").write_text(fields)
+    with pytest.raises(CorruptDataError, match=message):
+        ModelStore(tmp_path)
 
 
 def test_a_perfect_fit_has_no_infinity_in_its_json(tmp_path: Path) -> None:
