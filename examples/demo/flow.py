@@ -10,7 +10,7 @@ import numpy as np
 from examples.demo import data
 
 from symfed_wire.client import ApiError, Client
-from symfed_wire.client_results import ModelInfo, SyncStats
+from symfed_wire.client.results import ModelInfo, SyncStats
 from symfed_wire.frames import DataFrame
 
 MODEL = "petal_width"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from examples.demo.data import Coefficient
 
-from symfed_wire.client_results import ModelInfo
+from symfed_wire.client.results import ModelInfo
 
 TOLERANCE = 1e-10
 

@@ -7,7 +7,7 @@ from examples.demo.proof import TOLERANCE, Proof
 from rich import box
 from rich.table import Table
 
-from symfed_wire.client_results import ModelInfo
+from symfed_wire.client.results import ModelInfo
 
 
 def comparison(

@@ -8,7 +8,7 @@ from examples.demo import __main__ as demo
 from examples.demo.data import Coefficient, parts, pooled_reference
 from examples.demo.proof import prove
 
-from symfed_wire.client_results import ModelInfo
+from symfed_wire.client.results import ModelInfo
 
 COLUMNS = ["attribute", "coefficient", "std.error", "scores", "p.values", "ci.low", "ci.high"]
 

@@ -12,8 +12,8 @@ from pydantic import JsonValue
 from symfed_wire import signing
 from symfed_wire.bodies import RequestLine, open_body, open_body_v2, seal_body, seal_body_v2
 from symfed_wire.client import ApiError, Client, ConnectionFailedError, DeadlineError, NotAnEnvelopeError
-from symfed_wire.client_http import Form
-from symfed_wire.client_results import Job, Learnt
+from symfed_wire.client.http import Form
+from symfed_wire.client.results import Job, RowCount
 from symfed_wire.envelope import envelope
 from symfed_wire.errors import MalformedError, UnsealError
 from symfed_wire.frames import Cell, DataFrame, parse_frame
@@ -149,14 +149,14 @@ def test_learn_sends_batches_each_with_its_own_request_id() -> None:
     client, gateway = client_of(answer())
     rows: list[list[Cell]] = [[1.5, "x"], [None, "y"], [float("nan"), None], [2.0, None], [3.0, None]]
     learnt = client.learn("p", DataFrame(("a", "b"), ("C", "X"), rows), batch_rows=2)
-    assert learnt == Learnt(rows=3, skipped=2)
+    assert learnt == RowCount(rows=3, skipped=2)
     assert len({request.headers["sym-request-id"] for request in gateway.requests}) == 3
     assert [len(parse_frame(request.content).data) for request in gateway.requests] == [2, 2, 1]
 
 
 def test_learn_counts_what_the_node_counted() -> None:
     client, _ = client_of(answer(values={"learned": 7, "skipped": 1}))
-    assert client.learn("p", DataFrame(("a",), ("C",), [[1.0]])) == Learnt(rows=7, skipped=1)
+    assert client.learn("p", DataFrame(("a",), ("C",), [[1.0]])) == RowCount(rows=7, skipped=1)
 
 
 def test_a_repeated_learn_keeps_its_request_id_and_is_signed_anew() -> None:

@@ -1,0 +1,34 @@
+"""What several commands read of a project that may not be ready, or in no federation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from symfed_wire.client import ApiError, Client
+from symfed_wire.client.results import FederationInfo
+
+Answer = TypeVar("Answer")
+
+_NOT_READY = " is not ready: "
+
+
+def or_not_ready(ask: Callable[[], Answer]) -> Answer | str:
+    """The answer, or why the project's node is not ready. Raises ApiError for anything else."""
+    try:
+        return ask()
+    except ApiError as error:
+        _, is_about_node, why = error.text.partition(_NOT_READY)
+        if error.status == 503 and is_about_node:
+            return why
+        raise
+
+
+def federation_of(client: Client, project: str) -> FederationInfo | None:
+    """The project's federation, or None: a plain project has none and answers 400."""
+    try:
+        return client.info(project)
+    except ApiError as error:
+        if error.status == 400 and "Cannot Find" not in error.text:
+            return None
+        raise
