@@ -5,10 +5,10 @@ import logging
 
 from symfed_api import manifests
 from symfed_api.caller import Caller
-from symfed_api.errors import BadRequestError, NodeBrokeOffError
+from symfed_api.errors import NodeBrokeOffError
 from symfed_api.gateway import Gateway
 from symfed_api.nodes import BRIEF_SECONDS, NodeCall, NodeUnavailableError
-from symfed_api.objects import find_federation, get_project
+from symfed_api.objects import find_federation, get_member
 from symfed_wire.kube import JsonObject
 from symfed_wire.resources import Federation, FederationPeer
 
@@ -18,9 +18,7 @@ _MASK = "****"
 
 async def federation_info(gateway: Gateway, caller: Caller, project: str) -> str:
     """The FederationInfo of a project, encrypted. Raises BadRequestError."""
-    peer = await get_project(gateway.kube, caller.namespace, project, caller.customer)
-    if peer.is_local:
-        raise BadRequestError(f"Project {project} belongs to no federation")
+    peer = await get_member(gateway.kube, caller.namespace, project, caller.customer)
     reference = peer.spec.federation_ref
     federation = await find_federation(gateway.kube, caller.namespace, reference.name) if reference else None
     stats = await sync_stats_of(gateway, peer)
@@ -30,7 +28,8 @@ async def federation_info(gateway: Gateway, caller: Caller, project: str) -> str
 def describe(peer: FederationPeer, federation: Federation | None, stats: JsonObject) -> JsonObject:
     """FederationInfo from the objects and the node's own syncStats, which may be empty.
 
-    Only the admin's side has the Federation; of a joined peer it is known here what its invitation said.
+    Only the admin's side has the Federation; of a joined peer it is known here what its invitation said, and
+    from its node which schedule it follows now.
     """
     told = peer.metadata.annotations
     spec = federation.spec if federation else None
@@ -40,7 +39,9 @@ def describe(peer: FederationPeer, federation: Federation | None, stats: JsonObj
         "fed_local_id": peer.spec.project,
         "fed_name": spec.name if spec else told.get(manifests.FEDERATION_NAME, ""),
         "fed_secret_key": _MASK,
-        "sync_sched": spec.schedule if spec else told.get(manifests.FEDERATION_SCHEDULE, ""),
+        "sync_sched": spec.schedule
+        if spec
+        else _schedule(stats) or told.get(manifests.FEDERATION_SCHEDULE, ""),
         "fed_type": "AWS" if aws else "NATS",
         "local_uuid": peer.status.uuid or "",
         "is_pulsing": peer.spec.pulse,
@@ -57,6 +58,11 @@ def describe(peer: FederationPeer, federation: Federation | None, stats: JsonObj
         "aws_topic_arn": (federation.status.topic_arn or "") if federation else "",
         "s3_bucket": aws.bucket if aws else "",
     }
+
+
+def _schedule(stats: JsonObject) -> str:
+    schedule = stats.get("schedule")
+    return schedule if isinstance(schedule, str) else ""
 
 
 def _peer_names(stats: JsonObject) -> JsonObject:

@@ -1,24 +1,22 @@
 """Routes below `/symetry/rest/{cid}/fedml`."""
 
 import logging
-from datetime import UTC, datetime
+from typing import Annotated
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from symfed_api.admission import InvitationRefusedError, admit
 from symfed_api.answers import answer
+from symfed_api.control import clear_error_log, request_sync, set_explore, set_pulse, set_schedule
 from symfed_api.federation_info import federation_info
-from symfed_api.forwarding import forward_to_project
+from symfed_api.forwarding import forward
 from symfed_api.founding import create_federation
 from symfed_api.gateway import OpenedMap, TheCaller, TheGateway, body_of
 from symfed_api.inviting import invite
 from symfed_api.joining import join_federation
 from symfed_api.leaving import LeaveRefusedError, leave
-from symfed_api.manifests import MANAGER
-from symfed_api.objects import get_project
-from symfed_wire.kube import PEERS, JsonObject
-from symfed_wire.names import SYNC_REQUESTED
+from symfed_api.objects import get_member
 
 _logger = logging.getLogger(__name__)
 router = APIRouter(prefix="/symetry/rest/{cid}/fedml")
@@ -32,7 +30,7 @@ async def create(
     pid: str | None = None,
     persist: str | None = None,
 ) -> Response:
-    """A new federation with its admin's project."""
+    """Create a federation with its admin's project."""
     project = await create_federation(gateway, caller, keys, pid, persist)
     return answer(201, f"Project Created with id:{project}")
 
@@ -45,7 +43,7 @@ async def create_join(
     pid: str | None = None,
     persist: str | None = None,
 ) -> Response:
-    """A project that joins by invitation."""
+    """Create a project that joins a federation by invitation."""
     await join_federation(gateway, caller, keys, pid, persist)
     return answer(201, "Fed Project created with join")
 
@@ -53,14 +51,14 @@ async def create_join(
 @router.post("/{pid}/getEncrypted")
 @router.post("/{pid}/getInvitation")
 async def get_encrypted(gateway: TheGateway, caller: TheCaller, keys: OpenedMap, pid: str) -> Response:
-    """An invitation, under the newer and the older name."""
+    """Make an invitation for one peer; it goes out under the newer and the older name."""
     invitation = await invite(gateway, caller, pid, keys)
     return answer(values={"fedInfoEncrypted": invitation, "encryptedGroupInfo": invitation})
 
 
 @router.post("/{pid}/createPolicies")
 async def create_policies(gateway: TheGateway, request: Request, cid: str, pid: str) -> Response:
-    """A peer's operator redeems an invitation; not signed by a customer."""
+    """Redeem an invitation; called by a peer's operator, not signed by a customer."""
     address = request.client.host if request.client else ""
     gateway.refusals.check(address)
     try:
@@ -74,7 +72,7 @@ async def create_policies(gateway: TheGateway, request: Request, cid: str, pid: 
 
 @router.post("/{pid}/leave")
 async def leave_federation(gateway: TheGateway, request: Request, cid: str, pid: str) -> Response:
-    """A member leaves; signed by its identity key."""
+    """Let a member go; signed by its identity key."""
     address = request.client.host if request.client else ""
     gateway.refusals.check(address)
     try:
@@ -87,20 +85,66 @@ async def leave_federation(gateway: TheGateway, request: Request, cid: str, pid:
 
 @router.get("/{pid}/info")
 async def info(gateway: TheGateway, caller: TheCaller, pid: str) -> Response:
-    """The project's federation, encrypted."""
+    """Tell what the project's federation is, encrypted."""
     return answer(values={"fedInfoEncrypted": await federation_info(gateway, caller, pid)})
+
+
+@router.get("/{pid}/startPulse")
+async def start_pulse(gateway: TheGateway, caller: TheCaller, pid: str) -> Response:
+    """Let the project take part in the schedule."""
+    await set_pulse(gateway, caller, pid, pulse=True)
+    return answer()
+
+
+@router.get("/{pid}/stopPulse")
+async def stop_pulse(gateway: TheGateway, caller: TheCaller, pid: str) -> Response:
+    """Let the project publish and merge nothing until it is started again."""
+    await set_pulse(gateway, caller, pid, pulse=False)
+    return answer()
+
+
+@router.get("/{pid}/newSchedule")
+async def new_schedule(
+    gateway: TheGateway,
+    caller: TheCaller,
+    pid: str,
+    schedule: Annotated[str | None, Query(alias="newSchedule")] = None,
+) -> Response:
+    """Change the federation's schedule; the admin's project alone may."""
+    await set_schedule(gateway, caller, pid, schedule)
+    return answer()
+
+
+@router.get("/{pid}/setExplorePeers")
+async def set_explore_peers(
+    gateway: TheGateway,
+    caller: TheCaller,
+    pid: str,
+    allow: Annotated[str | None, Query(alias="allowExplore")] = None,
+) -> Response:
+    """Let the other peers explore this project alone, or not."""
+    await set_explore(gateway, caller, pid, allow)
+    return answer()
 
 
 @router.get("/{pid}/fullSyncRequest")
 async def full_sync_request(gateway: TheGateway, caller: TheCaller, pid: str) -> Response:
-    """The node publishes now and asks the others to."""
-    peer = await get_project(gateway.kube, caller.namespace, pid, caller.customer)
-    change: JsonObject = {"metadata": {"annotations": {SYNC_REQUESTED: datetime.now(UTC).isoformat()}}}
-    await gateway.kube.patch(PEERS, caller.namespace, peer.metadata.name, change, manager=MANAGER)
+    """Let the node publish now and ask the others to."""
+    await request_sync(gateway, caller, pid)
+    return answer()
+
+
+@router.delete("/{pid}/clearErrorLog")
+async def clear_errors(gateway: TheGateway, caller: TheCaller, pid: str) -> Response:
+    """Clear the error log of the project's node."""
+    await clear_error_log(gateway, caller, pid)
     return answer()
 
 
 @router.get("/{pid}/syncStats")
-async def sync_stats(gateway: TheGateway, caller: TheCaller, request: Request, pid: str) -> Response:
-    """What was exchanged and merged, from the node."""
-    return await forward_to_project(gateway, caller, pid, request)
+@router.get("/{pid}/getErrorLog")
+@router.get("/{pid}/getSyncLog")
+async def of_node(gateway: TheGateway, caller: TheCaller, request: Request, pid: str) -> Response:
+    """Pass on what the node says of its exchange."""
+    peer = await get_member(gateway.kube, caller.namespace, pid, caller.customer)
+    return await forward(gateway, caller, peer, request)

@@ -7,8 +7,8 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
-from symfed_api.errors import TakenError, no_such_project
-from symfed_api.manifests import REQUEST_DIGEST, own_secrets
+from symfed_api.errors import BadRequestError, TakenError, no_such_project
+from symfed_api.manifests import MANAGER, REQUEST_DIGEST, own_secrets
 from symfed_wire.federation_map import PROJECT
 from symfed_wire.kube import FEDERATIONS, PEERS, SECRETS, JsonObject, Kube, Resource
 from symfed_wire.kube_errors import ConflictError, ForbiddenError, InvalidError, KubeError, NotFoundError
@@ -35,6 +35,14 @@ async def get_project(kube: Kube, namespace: str, project: str, customer: str) -
     peer = await find_project(kube, namespace, project)
     if peer is None:
         raise no_such_project(project, customer)
+    return peer
+
+
+async def get_member(kube: Kube, namespace: str, project: str, customer: str) -> FederationPeer:
+    """The hosted peer with this project id, in a federation. Raises BadRequestError for any other."""
+    peer = await get_project(kube, namespace, project, customer)
+    if peer.is_local:
+        raise BadRequestError(f"Project {project} belongs to no federation")
     return peer
 
 
@@ -86,6 +94,26 @@ async def create_or_take_over(
     return existing
 
 
+async def change(kube: Kube, item: Federation | FederationPeer, changes: JsonObject) -> bool:
+    """Merge changes into an object that was read; whether it is there still. Raises InvalidError.
+
+    With its uid, so that another object that has its name by now stays as it is.
+    """
+    metadata = changes.get("metadata")
+    own = {**(metadata if isinstance(metadata, dict) else {}), "uid": item.metadata.uid}
+    resource, namespace, name = _resource(item), item.metadata.namespace, item.metadata.name
+    try:
+        await kube.patch(resource, namespace, name, changes | {"metadata": own}, manager=MANAGER)
+    except (NotFoundError, ConflictError):
+        return False
+    except InvalidError:  # of the change, or of the uid
+        now = await kube.find(resource, namespace, name)
+        if now is not None and _uid(now) == item.metadata.uid:
+            raise
+        return False
+    return True
+
+
 async def delete_with_secrets(kube: Kube, item: Federation | FederationPeer) -> None:
     """Delete an object, and before it the Secrets that the gateway made for it.
 
@@ -98,8 +126,7 @@ async def delete_with_secrets(kube: Kube, item: Federation | FederationPeer) -> 
             await kube.delete(SECRETS, namespace, name)
         except ForbiddenError as error:
             _logger.warning("Secret %s/%s is left behind: %s", namespace, name, error)
-    resource = PEERS if isinstance(item, FederationPeer) else FEDERATIONS
-    await kube.delete(resource, namespace, item.metadata.name, uid=item.metadata.uid)
+    await kube.delete(_resource(item), namespace, item.metadata.name, uid=item.metadata.uid)
 
 
 async def create_last(
@@ -162,6 +189,10 @@ async def poll(read: Callable[[], Awaitable[Found | None]], seconds: float) -> F
         if found is not None or asyncio.get_running_loop().time() + POLL_SECONDS > deadline:
             return found
         await asyncio.sleep(POLL_SECONDS)
+
+
+def _resource(item: Federation | FederationPeer) -> Resource:
+    return PEERS if isinstance(item, FederationPeer) else FEDERATIONS
 
 
 def _name(manifest: JsonObject) -> str:

@@ -65,6 +65,7 @@ def sync_stats(project: Project, rounds: Rounds, now: datetime) -> Values:
         "rcvContractError": {},
         "errorLog": list(log.errors),
         "syncLog": list(log.events),
+        "schedule": rounds.document.settings.schedule,
         "peers": peers,
         "merged": {
             "epoch": view.epoch,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
@@ -14,7 +14,7 @@ from symfed_node.exchange.condition import Exchanging
 from symfed_wire.documents import describe_faults
 from symfed_wire.kube import PEERS, JsonObject, Kube, WatchEvent
 from symfed_wire.kube_errors import ConflictError, KubeError
-from symfed_wire.names import SYNC_REQUESTED
+from symfed_wire.names import ERROR_LOG_CLEARED, IGNORED_KEYS, SYNC_REQUESTED
 from symfed_wire.node_config import NodeConfig
 from symfed_wire.resources import Condition, FederationPeer, find_condition, set_condition
 
@@ -34,6 +34,15 @@ class Listener(Protocol):
     def set_pulse(self, pulse: bool) -> None:
         """Whether to take part in the schedule."""
 
+    def set_explore(self, allow: bool) -> None:
+        """Whether the others may explore this peer's statistics alone."""
+
+    def note_ignored_keys(self, keys: str) -> None:
+        """The map that made the object had keys that nobody knows."""
+
+    def clear_errors(self) -> None:
+        """Somebody has read the error log and wants it empty."""
+
 
 class OwnPeer:
     """Watches one FederationPeer and keeps its condition Exchanging as reported."""
@@ -46,6 +55,8 @@ class OwnPeer:
         self._reported: Exchanging | None = None
         self._changed = asyncio.Event()
         self._sync_requested = ""
+        self._errors_cleared: str | None = None
+        """what the object said last of it; None before it was seen"""
 
     def report(self, exchanging: Exchanging) -> None:
         """The condition from now on; it is written soon, and only when it differs."""
@@ -75,10 +86,22 @@ class OwnPeer:
         self._peer = peer
         self._changed.set()
         self._listener.set_pulse(peer.spec.pulse)
+        self._listener.set_explore(peer.spec.allow_peers_explore)
+        self._tell_of_errors(peer.metadata.annotations)
         requested = peer.metadata.annotations.get(SYNC_REQUESTED, "")
         if requested != self._sync_requested:
             self._sync_requested = requested
             self._listener.request_sync()
+
+    def _tell_of_errors(self, annotations: Mapping[str, str]) -> None:
+        """Ignored keys until they are cleared once; a value that is there at the start clears nothing."""
+        cleared, before = annotations.get(ERROR_LOG_CLEARED, ""), self._errors_cleared
+        self._errors_cleared = cleared
+        if before is None:
+            if not cleared and (keys := annotations.get(IGNORED_KEYS, "")):
+                self._listener.note_ignored_keys(keys)
+        elif cleared != before:
+            self._listener.clear_errors()
 
     async def _write(self) -> None:
         while True:

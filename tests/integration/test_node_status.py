@@ -6,11 +6,12 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from pydantic import JsonValue
 
 from symfed_node.exchange.condition import PAUSED, Exchanging
 from symfed_node.status import MANAGER, OwnPeer
 from symfed_wire.kube import PEERS, JsonObject, Kube, Resource
-from symfed_wire.names import SYNC_REQUESTED
+from symfed_wire.names import ERROR_LOG_CLEARED, IGNORED_KEYS, SYNC_REQUESTED
 from symfed_wire.node_config import NodeConfig, PeerSecrets
 from symfed_wire.resources import Condition, FederationPeer, find_condition
 
@@ -25,6 +26,7 @@ class Told:
     def __init__(self) -> None:
         self._said = asyncio.Queue[str]()
         self._pulse: bool | None = None
+        self._explore: bool | None = None
 
     def request_sync(self) -> None:
         self._said.put_nowait("sync")
@@ -33,6 +35,17 @@ class Told:
         if pulse != self._pulse:
             self._pulse = pulse
             self._said.put_nowait(f"pulse {pulse}")
+
+    def set_explore(self, allow: bool) -> None:
+        if allow != self._explore:
+            self._explore = allow
+            self._said.put_nowait(f"explore {allow}")
+
+    def note_ignored_keys(self, keys: str) -> None:
+        self._said.put_nowait(f"ignored {keys}")
+
+    def clear_errors(self) -> None:
+        self._said.put_nowait("clear")
 
     async def next(self) -> str:
         async with asyncio.timeout(SECONDS):
@@ -64,8 +77,8 @@ def config_of(peer: FederationPeer) -> NodeConfig:
     )
 
 
-async def create(kube: Kube, namespace: str) -> FederationPeer:
-    body: JsonObject = {"metadata": {"name": "p1"}, "spec": {"project": "p1"}}
+async def create(kube: Kube, namespace: str, **annotations: JsonValue) -> FederationPeer:
+    body: JsonObject = {"metadata": {"name": "p1", "annotations": annotations}, "spec": {"project": "p1"}}
     return FederationPeer.model_validate(await kube.create(PEERS, namespace, body))
 
 
@@ -119,6 +132,7 @@ async def test_it_reacts_to_pulse_and_to_a_sync_request(kube: Kube, namespace: s
     config = config_of(await create(kube, namespace))
     async with own_peer(kube, config) as (peer, told):
         assert await told.next() == "pulse True"
+        assert await told.next() == "explore False"
         await patch(kube, namespace, metadata={"annotations": {SYNC_REQUESTED: "2026-01-02T00:00:00Z"}})
         assert await told.next() == "sync"
         await patch(kube, namespace, metadata={"annotations": {"other": "x"}})
@@ -129,6 +143,21 @@ async def test_it_reacts_to_pulse_and_to_a_sync_request(kube: Kube, namespace: s
         assert found.observed_generation == 2
         await patch(kube, namespace, metadata={"annotations": {SYNC_REQUESTED: "2026-01-02T00:00:01Z"}})
         assert await told.next() == "sync"
+
+
+async def test_it_reacts_to_exploration_and_to_a_cleared_error_log(kube: Kube, namespace: str) -> None:
+    config = config_of(await create(kube, namespace, **{IGNORED_KEYS: "a,b"}))
+    async with own_peer(kube, config) as (_, told):
+        assert [await told.next() for _ in range(3)] == ["pulse True", "explore False", "ignored a,b"]
+        await patch(kube, namespace, spec={"allowPeersExplore": True})
+        assert await told.next() == "explore True"
+        for moment in ("2026-01-02T00:00:00Z", "2026-01-02T00:00:01Z"):
+            await patch(kube, namespace, metadata={"annotations": {ERROR_LOG_CLEARED: moment}})
+            assert await told.next() == "clear"
+    async with own_peer(kube, config) as (_, told):  # started again: nothing is cleared, nothing comes back
+        await patch(kube, namespace, metadata={"annotations": {SYNC_REQUESTED: "now"}})
+        said = [await told.next() for _ in range(3)]
+        assert said == ["pulse True", "explore True", "sync"]
 
 
 async def test_another_object_of_the_same_name_is_left_alone(kube: Kube, namespace: str) -> None:

@@ -23,6 +23,7 @@ PASS_UNCHANGED = "missing; pass the opened invitation on unchanged"  # noqa: S10
 PROJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 SCHEDULE = re.compile(r"([mhd])([1-9][0-9]{0,3})")
+SCHEDULE_FORM = "m<n>, h<n> or d<n>"
 _HOST = re.compile(r"(nats|tls)://[^\s/@,]+/?")
 _POLICIES_URL = re.compile(r"https?://[^\s@?#]+/createPolicies")
 _REST_HOST = re.compile(r"https?://[^\s/@?#]+(/[^\s@?#]*)?")
@@ -219,7 +220,7 @@ def _action(keys: MapKeys, key: str) -> ContractAction:
 
 
 def _schedule(keys: MapKeys) -> str:
-    return keys.matching("sync_sched", SCHEDULE, "m<n>, h<n> or d<n>")
+    return keys.matching("sync_sched", SCHEDULE, SCHEDULE_FORM)
 
 
 def _backend(keys: MapKeys) -> Literal["nats", "aws", "unclear"]:

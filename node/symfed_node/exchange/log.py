@@ -45,6 +45,11 @@ class SyncLog:
         self._errors.append(f"{_now()} {text}")
         return True
 
+    def clear_errors(self) -> None:
+        """Forget the errors; one that goes on is written again."""
+        self._errors.clear()
+        self._standing.clear()
+
     def well(self, about: str) -> None:
         """What failed works again."""
         self._standing.pop(about, None)

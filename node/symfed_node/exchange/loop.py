@@ -74,6 +74,20 @@ class Exchanger:
             self._pulse = pulse
             self._want(EVERYTHING_BUT_ASK)
 
+    def set_explore(self, allow: bool) -> None:
+        """Whether the others may explore this peer; a change is published at once."""
+        if allow != self.rounds.allows_explore:
+            self.rounds.allows_explore = allow
+            self._want(frozenset({Task.PUBLISH}))
+
+    def note_ignored_keys(self, keys: str) -> None:
+        """Name keys that nobody knows in the error log."""
+        self.rounds.log.error("keys", f"the map that made this project had keys that are not known: {keys}")
+
+    def clear_errors(self) -> None:
+        """Empty the error log."""
+        self.rounds.log.clear_errors()
+
     async def run(self) -> None:
         """Exchange until cancelled. A failure is reported, and tried again with growing pauses."""
         timetable = Timetable.starting(monotonic(), self._interval(), self._poll)

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Final
 
 from symfed_node.exchange.base import Backend, ExchangeError, Outgoing, ReplacedError
 from symfed_node.exchange.condition import too_few_rows
 from symfed_node.exchange.heads import SnapshotTooLargeError, check_head, largest_snapshot, next_epoch
-from symfed_node.exchange.keys import PeerKeys, newest_generation
+from symfed_node.exchange.keys import PeerKeys
 from symfed_node.exchange.log import SyncLog
-from symfed_node.exchange.own import Encoded, changed_rows, encode_statistics, is_same
+from symfed_node.exchange.own import (
+    Encoded,
+    allows_explore,
+    changed_rows,
+    draft_head,
+    encode_statistics,
+    is_outdated,
+    is_same,
+)
 from symfed_node.exchange.store import ExchangeStore
 from symfed_node.federated import Federated, PeerSnapshot, merge_members, read_snapshot
 from symfed_node.statistics.published import publishable, rows_needed
@@ -49,6 +56,8 @@ class Rounds:
         self._own_head: SnapshotHead | None = None
         """the own stored head, when it is known and there is one; others may refuse it"""
         self._to_merge = False
+        self.allows_explore: bool | None = None
+        """whether the others may explore this peer; None until the own object has told, then as published"""
         self.log = SyncLog()
         self.behind: dict[str, str] = {}
         """uuid → why a member's snapshot is missing or not its newest"""
@@ -149,7 +158,7 @@ class Rounds:
         if local is not None and is_enough and changed >= needed:
             stats = await asyncio.to_thread(publishable, local)
         elif held is not None and (
-            self.has_lost_own or held.head.key_generation != newest_generation(self.document)
+            self.has_lost_own or is_outdated(held.head, self.document, self.allows_explore)
         ):
             stats = held.stats  # the same again: the rows since then may be too few to be told apart
         else:
@@ -267,23 +276,12 @@ class Rounds:
                 "stream size must be raised to twice a snapshot"
             )
         held, stored = self._held.get(self._peer), self._own_head
-        generation = newest_generation(self.document)
         used = max(self._store.epoch(), held.head.epoch if held else 0)
         epoch = next_epoch(used, stored.epoch if stored else 0)
         self._store.save_epoch(epoch)
-        draft = SnapshotHead(
-            federation=self.document.federation,
-            peer=self._peer,
-            epoch=epoch,
-            rows=encoded.rows,
-            schema_digest=encoded.schema_digest,
-            size=len(encoded.body),
-            chunk=len(encoded.body),
-            sha256=encoded.sha256,
-            created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            key_generation=generation,
-        )
-        sealer = self._keys.sealer(self.document, generation, self._peer, epoch)
+        explore = allows_explore(self.allows_explore, held.head if held else stored)
+        draft = draft_head(self.document, self._peer, epoch, encoded, explore=explore)
+        sealer = self._keys.sealer(self.document, draft.key_generation, self._peer, epoch)
         self._knows_own_head = (
             False  # until it is held: an answer that is lost may be that of a put that was not
         )

@@ -319,6 +319,36 @@ async def test_an_own_snapshot_whose_chunks_are_gone_is_put_again(tmp_path: Path
     assert (head_of(ONE, shelf).epoch, head_of(ONE, shelf).rows) == (3, 20)
 
 
+async def test_a_change_of_exploration_is_published_although_no_rows_changed(tmp_path: Path) -> None:
+    shelf = Shelf()
+    one = await published(ONE, shelf, tmp_path, rows(20))
+    first = head_of(ONE, shelf)
+    exchanger = exchanger_of(one, shelf, ONE, tmp_path)
+    for epoch, allow in enumerate((False, True, True, False), start=1):
+        exchanger.set_explore(allow)
+        await one.publish(rows(23))  # three new rows are too few to be told apart
+        head = head_of(ONE, shelf)
+        assert (head.explore, head.epoch) == (allow, {1: 1, 2: 2, 3: 2, 4: 3}[epoch])
+        assert (head.rows, head.sha256) == (20, first.sha256)
+    exchanger.set_explore(True)
+    await one.publish(rows(60))
+    assert (head_of(ONE, shelf).explore, head_of(ONE, shelf).rows) == (True, 60)
+
+
+async def test_until_the_own_object_has_told_exploration_stays_as_published(tmp_path: Path) -> None:
+    shelf = Shelf()
+    one = await published(ONE, shelf, tmp_path, rows(20))
+    one.allows_explore = True
+    await one.publish(rows(20))
+    again = rounds_of(ONE, shelf, tmp_path)
+    again.restore()
+    await again.read_members()
+    await again.publish(rows(20))
+    assert (head_of(ONE, shelf).explore, head_of(ONE, shelf).epoch) == (True, 2)
+    await again.publish(rows(40))
+    assert head_of(ONE, shelf).explore
+
+
 async def test_a_lost_own_snapshot_is_put_again_at_once(tmp_path: Path) -> None:
     """As after the backend's restart with an empty disk; no exchange is due, only a look."""
     shelf = Shelf()

@@ -39,6 +39,15 @@ class Listener:
     def set_pulse(self, pulse: bool) -> None:
         """Nobody exchanges here."""
 
+    def set_explore(self, allow: bool) -> None:
+        """Nobody exchanges here."""
+
+    def note_ignored_keys(self, keys: str) -> None:
+        """Nobody exchanges here."""
+
+    def clear_errors(self) -> None:
+        """Nobody exchanges here."""
+
 
 class BrokenKube(Kube):
     """An API server that fails in one way after the other, and then works."""
