@@ -14,6 +14,7 @@ from symfed_wire.cli.models import build, model
 from symfed_wire.cli.predict import predict
 from symfed_wire.cli.profiles import profiles
 from symfed_wire.cli.projects import delete, info, projects
+from symfed_wire.cli.status import status
 from symfed_wire.cli.switches import allow_explore, pulse, schedule
 from symfed_wire.cli.sync import sync
 
@@ -39,6 +40,7 @@ COMMANDS: dict[str, dict[Callable[..., None], str]] = {
         predict: "predict hospital-a risk new-visits.csv > predicted.csv",
     },
     "What there is": {
+        status: "status hospital-a --watch",
         projects: "projects --long",
         info: "info hospital-a",
         log: "log hospital-a",
