@@ -5,14 +5,15 @@ import sys
 
 INTERRUPTED = 130
 BROKEN_PIPE = 141
+"""Exit statuses, as a shell has them for SIGINT and SIGPIPE."""
 
 
 def main() -> None:
-    """Entry point of the console script: Ctrl-C ends with one line, a closed pipe with none."""
+    """Entry point of the console script. What ends it while it loads or flushes ends it quietly too."""
     try:
         for stream in (sys.stdout, sys.stderr):
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # a text file of the process
-        from symfed_wire.cli.commands import app  # here, so that Ctrl-C while it loads is met too
+        from symfed_wire.cli.commands import app  # here, where Ctrl-C is met
 
         try:
             app()
@@ -20,12 +21,7 @@ def main() -> None:
             sys.stdout.flush()
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
-        _leave(INTERRUPTED)
+        sys.exit(INTERRUPTED)
     except BrokenPipeError:
-        _leave(BROKEN_PIPE)
-
-
-def _leave(status: int) -> None:
-    """End without a last write to a pipe that may be closed."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    sys.exit(status)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes once more
+        sys.exit(BROKEN_PIPE)

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from symfed_wire.cli import BROKEN_PIPE, INTERRUPTED
 from symfed_wire.cli.connection import Connection
 from symfed_wire.cli.errors import UsageError, explain
 from symfed_wire.cli.output import fail, note
@@ -23,8 +24,11 @@ class _Group(TyperGroup):
             fail(explain(error), status=2)
         except SymfedError as error:
             fail(explain(error))
+        except (KeyboardInterrupt, typer.Abort):
+            note("interrupted")
+            raise typer.Exit(INTERRUPTED) from None
         except BrokenPipeError:
-            raise
+            raise typer.Exit(BROKEN_PIPE) from None
         except OSError as error:
             fail(f"{error.filename or ''}: {error.strerror}".removeprefix(": "))
 

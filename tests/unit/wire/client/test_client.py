@@ -1,84 +1,19 @@
-"""The client against a tiny gateway in the process, which checks every signature as a gateway does."""
+"""The client: signing, sealing, repeating, and the calls of the first line."""
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 import httpx
 import pytest
 from pydantic import JsonValue
+from tests.unit.wire.client.stub import BASE, KEY, URL, answer, assert_signed, client_of
 
-from symfed_wire import signing
-from symfed_wire.bodies import RequestLine, open_body, open_body_v2, seal_body, seal_body_v2
+from symfed_wire.bodies import RequestLine, open_body_v2, seal_body, seal_body_v2
 from symfed_wire.client import ApiError, Client, ConnectionFailedError, DeadlineError, NotAnEnvelopeError
 from symfed_wire.client.http import Form
 from symfed_wire.client.results import Job, RowCount
-from symfed_wire.envelope import envelope
 from symfed_wire.errors import MalformedError, UnsealError
 from symfed_wire.frames import Cell, DataFrame, parse_frame
 from symfed_wire.invitation import seal_invitation
-
-KEY = "9cd4TmBShfeYyVYq3ChGyQ=="
-URL = "http://gateway.example:8080"
-BASE = "/symetry/rest/c1"
-Answering = Callable[[httpx.Request], httpx.Response]
-
-
-def answer(
-    status: int = 200, values: dict[str, JsonValue] | None = None, headers: dict[str, str] | None = None
-) -> httpx.Response:
-    text = "OK" if status < 400 else f"refused with {status}"
-    return httpx.Response(status, content=envelope(status, text, values).to_json(), headers=headers)
-
-
-@dataclass
-class Gateway:
-    """Answers one after the other, the last one again and again; keeps what was asked."""
-
-    answers: list[httpx.Response | Exception]
-    requests: list[httpx.Request] = field(default_factory=list)
-
-    def __call__(self, request: httpx.Request) -> httpx.Response:
-        assert_signed(request)
-        self.requests.append(request)
-        given = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-        if isinstance(given, Exception):
-            raise given
-        return given
-
-    @property
-    def opened(self) -> JsonValue:
-        """The last request's encrypted map."""
-        opened: JsonValue = json.loads(open_body(self.requests[-1].content.decode(), KEY))
-        return opened
-
-
-def assert_signed(request: httpx.Request) -> None:
-    path, _, query = request.url.raw_path.decode().partition("?")
-    body = request.content
-    signing.check_date(request.headers["sym-date"], datetime.now(UTC))
-    assert request.headers.get("Content-MD5", "") == signing.content_md5(body)
-    signed = signing.SignedRequest(
-        verb=request.method,
-        date=request.headers["sym-date"],
-        customer="c1",
-        resource=path,
-        query=query,
-        body=body.decode(),
-        md5=signing.content_md5(body),
-        nonce=request.headers.get("sym-nonce", ""),
-    )
-    signing.check_nonce(signed.nonce, query)
-    assert signing.is_signed(signed, KEY, request.headers["Authorization"])
-
-
-def client_of(
-    *answers: httpx.Response | Exception, form: Form = "v1", patience: float = 5.0
-) -> tuple[Client, Gateway]:
-    gateway = Gateway(list(answers))
-    transport = httpx.MockTransport(gateway)
-    return Client(URL, "c1", KEY, form=form, patience=patience, transport=transport), gateway
 
 
 def test_create_seals_the_map_and_signs_path_and_query() -> None:
