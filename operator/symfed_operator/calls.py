@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +14,7 @@ from symfed_wire.errors import SymfedError
 
 FIRST_DELAY = 1.0
 LONGEST_DELAY = 60.0
+AT_ONCE = 4  # attempts of one namespace
 
 Purpose = Literal["join", "leave"]
 
@@ -34,6 +36,7 @@ class Verdict:
 class Calls:
     """At most one call a key and purpose, repeated with growing pauses until it ends well or is refused.
 
+    A namespace has a few attempts at once, so that admins who answer slowly delay nobody else's peers.
     `remind` is called with the key after each attempt that says something new.
     """
 
@@ -41,6 +44,7 @@ class Calls:
         self._remind = remind
         self._tasks: dict[tuple[Key, Purpose], asyncio.Task[None]] = {}
         self._verdicts: dict[tuple[Key, Purpose], Verdict] = {}
+        self._turns: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(AT_ONCE))
 
     def start(self, key: Key, purpose: Purpose, call: Callable[[], Awaitable[None]]) -> None:
         """Begin, unless it is under way or has ended."""
@@ -71,7 +75,8 @@ class Calls:
     async def _repeat(self, key: Key, purpose: Purpose, call: Callable[[], Awaitable[None]]) -> None:
         delay = FIRST_DELAY
         while True:
-            verdict = await _attempt(call)
+            async with self._turns[key.namespace]:
+                verdict = await _attempt(call)
             before = self._verdicts.get((key, purpose))
             self._verdicts[key, purpose] = verdict
             if before is None or verdict.is_final or str(before.error) != str(verdict.error):

@@ -127,7 +127,9 @@ async def _reconciling(settings: Settings, kube: Kube, queue: WorkQueue) -> Asyn
     """Everything that reconciles work with, closed in the end."""
     backend = backend_of(settings)
     calls = Calls(queue.add)
-    async with httpx.AsyncClient(trust_env=False) as http:
+    # No limit in all: `Calls` gives each namespace its own.
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
+    async with httpx.AsyncClient(trust_env=False, limits=limits) as http:
         try:
             yield Context(
                 settings=settings,

@@ -1,11 +1,12 @@
 """Calls to other operators: repeated until they end, one for each key and purpose."""
 
 import asyncio
+from functools import partial
 
 import pytest
 
 from symfed_operator import calls as calls_module
-from symfed_operator.calls import Calls
+from symfed_operator.calls import AT_ONCE, Calls
 from symfed_operator.errors import AdminUnreachableError, InvitationRefusedError
 from symfed_operator.queue import Key
 from symfed_wire.errors import SymfedError
@@ -68,6 +69,42 @@ async def test_purposes_are_apart() -> None:
     await admin.reminded.get()
     await admin.reminded.get()
     assert admin.asked == 2
+
+
+async def test_slow_admins_of_one_namespace_delay_no_other() -> None:
+    asked: list[Key] = []
+    answer = asyncio.Event()
+
+    async def ask_slowly(key: Key) -> None:
+        asked.append(key)
+        await answer.wait()
+
+    admin = Admin()
+    calls = Calls(admin.reminded.put_nowait)
+    slow = [Key("peer", "slow", f"p{number}") for number in range(2 * AT_ONCE)]
+    for key in slow:
+        calls.start(key, "join", partial(ask_slowly, key))
+    calls.start(KEY, "join", admin.call)
+    assert await admin.reminded.get() == KEY
+    assert asked == slow[:AT_ONCE]
+    answer.set()
+    assert {await admin.reminded.get() for _ in slow} == set(slow)
+
+
+async def test_a_call_that_is_stopped_gives_its_turn_back() -> None:
+    async def never_ends() -> None:
+        await asyncio.Event().wait()
+
+    admin = Admin()
+    calls = Calls(admin.reminded.put_nowait)
+    slow = [Key("peer", KEY.namespace, f"slow{number}") for number in range(AT_ONCE)]
+    for key in slow:
+        calls.start(key, "join", never_ends)
+    calls.start(KEY, "join", admin.call)
+    await asyncio.sleep(0)
+    calls.forget(slow[0], "join")
+    assert await admin.reminded.get() == KEY
+    await calls.close()
 
 
 async def test_a_call_that_breaks_is_started_anew() -> None:
