@@ -4,10 +4,12 @@ import logging
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from symfed_operator.cluster import delete_child, remove_finalizer, write_event
+from symfed_operator.cluster import delete_child, is_paused, remove_finalizer, write_event
+from symfed_operator.conditions import false, summary
 from symfed_operator.context import Context
 from symfed_operator.join import say_leave
 from symfed_operator.manifests import claim_name, has_own_claim
+from symfed_operator.peer_status import write_status
 from symfed_operator.queue import federation_key, peer_key
 from symfed_operator.records import (
     MemberRecord,
@@ -17,9 +19,11 @@ from symfed_operator.records import (
 )
 from symfed_wire.documents import LEAVE_CONTEXT, Leave, sign_document
 from symfed_wire.kube import FEDERATIONS, PEERS, SECRETS, STATEFUL_SETS, VOLUME_CLAIMS
-from symfed_wire.resources import FederationPeer, ObjectMeta
+from symfed_wire.names import RECONCILE
+from symfed_wire.resources import Federation, FederationPeer, ObjectMeta, find_condition
 
 LEAVE_FOR = timedelta(minutes=10)
+_LOOK_SECONDS = 10.0  # so that the condition follows what the peer waits for
 
 _log = logging.getLogger(__name__)
 
@@ -31,13 +35,12 @@ async def reconcile(context: Context, peer: FederationPeer) -> float | None:
         context.calls.forget(peer_key(meta), "join")
         await delete_child(context.kube, STATEFUL_SETS, meta.namespace, meta.name)
     if not await _is_removed(context, peer):
-        return context.settings.drift_seconds
+        return await _wait(context, peer, await _why_not_removed(context, peer))
     if peer.is_hosted:
-        wait = await _leave(context, peer)
-        if wait is not None:
-            return wait
-        if peer.spec.deletion_policy == "Delete":
-            await _delete_kept(context, peer)
+        waits_for = await _leave(context, peer)
+        if waits_for is not None:
+            return await _wait(context, peer, waits_for)
+        await _delete_kept(context, peer)
     context.calls.forget(peer_key(meta), "leave")
     key = federation_key(peer)
     if key is None:
@@ -45,9 +48,16 @@ async def reconcile(context: Context, peer: FederationPeer) -> float | None:
         return None
     async with context.member_locks[key]:
         if not await _is_removed(context, peer):  # its federation made a record meanwhile
-            return context.settings.drift_seconds
+            return _LOOK_SECONDS
         await remove_finalizer(context.kube, PEERS, meta)
     return None
+
+
+async def _wait(context: Context, peer: FederationPeer, why: str) -> float:
+    """Say what keeps the object from going."""
+    waits = false("Joined" if peer.is_hosted else "Granted", "Leaving", why)
+    await write_status(context, peer, peer.status, [summary([waits]), waits])
+    return min(_LOOK_SECONDS, context.settings.drift_seconds)
 
 
 async def _is_removed(context: Context, peer: FederationPeer) -> bool:
@@ -62,12 +72,28 @@ async def _is_removed(context: Context, peer: FederationPeer) -> bool:
     if await context.kube.find(FEDERATIONS, key.namespace, key.name) is None:
         await context.records.delete(name)
         return True
-    context.queue.add(key)
+    ready = find_condition(peer.status.conditions, "Ready")
+    if ready is None or ready.reason != "Leaving":  # later it comes back by itself
+        context.queue.add(key)
     return False
 
 
-async def _leave(context: Context, peer: FederationPeer) -> float | None:
-    """Tell the admin, for ten minutes at most. Returns the seconds until the next look, or None."""
+async def _why_not_removed(context: Context, peer: FederationPeer) -> str:
+    """What keeps its federation from removing it."""
+    key = federation_key(peer)
+    found = await context.kube.find(FEDERATIONS, key.namespace, key.name) if key else None
+    if found is None:
+        return "its Federation has just gone"
+    federation = Federation.model_validate(found)
+    text = f"Federation {federation.metadata.name} removes this member"
+    if is_paused(federation.metadata):
+        return f"{text} when its annotation {RECONCILE} is not `paused` any more"
+    ready = find_condition(federation.status.conditions, "Ready")
+    return text if ready is None or ready.status == "True" else f"{text}: {ready.reason}: {ready.message}"
+
+
+async def _leave(context: Context, peer: FederationPeer) -> str | None:
+    """Tell the admin, for ten minutes at most. Returns what it waits for, or None."""
     stored = await context.records.find(peer_record_name(peer.metadata.uid), PeerRecord)
     if stored is None or stored.record.answer is None or stored.record.leave_url is None:
         return None
@@ -82,7 +108,8 @@ async def _leave(context: Context, peer: FederationPeer) -> float | None:
         _log.info("%s: the admin knows that it left", key)
         return None
     if now < until:
-        return min((until - now).total_seconds(), context.settings.drift_seconds)
+        said = f": {verdict.error}" if verdict is not None else ""
+        return f"the admin is being told, until {_rfc3339(until)} at most{said}"
     text = f"{key} left without telling its admin, who did not answer for {LEAVE_FOR}; tell them"
     _log.warning("%s", text)
     about = ObjectMeta(name=stored.name, namespace=context.settings.namespace)
@@ -91,9 +118,9 @@ async def _leave(context: Context, peer: FederationPeer) -> float | None:
 
 
 async def _delete_kept(context: Context, peer: FederationPeer) -> None:
-    """What outlives the object under the policy `Retain`: volume and identity."""
+    """What has no owner: the volume, if the policy says so, and the identity, which nobody can use again."""
     name = claim_name(peer)
-    if has_own_claim(peer) and name is not None:
+    if peer.spec.deletion_policy == "Delete" and has_own_claim(peer) and name is not None:
         await delete_child(context.kube, VOLUME_CLAIMS, peer.metadata.namespace, name)
     await context.records.delete(peer_record_name(peer.metadata.uid))
 

@@ -68,6 +68,14 @@ class AdminUnreachableError(OperatorError):
     reason = "AdminUnreachable"
 
 
+class FederationServedError(OperatorError):
+    """What belongs to a Federation that is still there is not freed."""
+
+
+class NothingRetainedError(OperatorError):
+    """There is no record of a federation with this uid."""
+
+
 @contextmanager
 def noting(faults: list[SymfedError], what: str) -> Iterator[None]:
     """One member's error does not stop the others; it is raised when they are done (`raise_first`)."""

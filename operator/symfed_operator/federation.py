@@ -29,7 +29,7 @@ from symfed_operator.federation_status import (
     unsupported_conditions,
 )
 from symfed_operator.manifests import federation_secret_manifest, grant_secret_manifest
-from symfed_operator.members import ListedMember, live_members, membership
+from symfed_operator.members import ListedMember, Membership, live_members, membership
 from symfed_operator.queue import Key, peer_key
 from symfed_operator.records import (
     FederationRecord,
@@ -38,6 +38,7 @@ from symfed_operator.records import (
     new_federation_record,
 )
 from symfed_operator.removal import announce, remove_members
+from symfed_operator.retention import free, retain, with_retained
 from symfed_wire.documents import Signed
 from symfed_wire.errors import SymfedError
 from symfed_wire.join import JoinAnswer
@@ -92,7 +93,7 @@ async def _reconcile_wanted(context: Context, federation: Federation) -> float:
         or await _taken(context, federation)
     )
     if obstacles or namespace.is_terminating:
-        await _settle_leaving(context, federation)
+        await _settle_leaving(context, federation, is_going=namespace.is_terminating)
         if obstacles:
             await _write_status(context, federation, obstacles)
         return context.settings.drift_seconds
@@ -111,7 +112,7 @@ async def _settle(context: Context, federation: Federation) -> Outside:
         lambda: new_federation_record(keys.new_federation_seeds()),
     )
     # First of all: what leaves makes room for what comes, and waits for nothing that may fail.
-    settled = await _settle_members(context, federation, stored, admits=True)
+    settled = await _settle_members(context, federation, stored, admits=True, retains=False)
     await _apply_federation_secret(context, federation, settled.record)
     faults = [*settled.faults]
     try:
@@ -135,32 +136,39 @@ async def _settle(context: Context, federation: Federation) -> Outside:
     return Outside(keys.public_key(settled.record.seeds.account), len(settled.active), settled.left_out)
 
 
-async def _settle_leaving(context: Context, federation: Federation) -> None:
+async def _settle_leaving(context: Context, federation: Federation, *, is_going: bool) -> None:
     """What a federation that takes in nobody any more owes to those who leave.
 
-    Nothing is made in its namespace, which may be terminating.
+    Nothing is made in its namespace, which may be terminating. Of one that goes itself the policy says what
+    becomes of their snapshots.
     """
     stored = await context.records.find(federation_record_name(federation.metadata.uid), FederationRecord)
     if stored is not None:
-        settled = await _settle_members(context, federation, stored, admits=False)
+        retains = is_going and federation.spec.deletion_policy == "Retain"
+        settled = await _settle_members(context, federation, stored, admits=False, retains=retains)
         raise_first(settled.faults)
 
 
 async def _settle_members(
-    context: Context, federation: Federation, stored: Stored[FederationRecord], *, admits: bool
+    context: Context,
+    federation: Federation,
+    stored: Stored[FederationRecord],
+    *,
+    admits: bool,
+    retains: bool,
 ) -> _Settled:
     """Say who belongs, then remove those who leave. Writes in the operator's own namespace only."""
     meta = federation.metadata
     async with context.member_locks[Key("federation", meta.namespace, meta.name)]:
         members = await membership(context, federation, admits=admits)
     wanted = managed_federation(federation, stored.record, members.active)
-    stored = await _store_document(context, federation, stored, members.active)
+    stored = await _store_document(context, federation, stored, members, retains=retains)
     document = stored.record.document
     if document is None:
         raise TypeError("a document is stored before anything is published")
     if members.leaving or not admits:
         await announce(context, wanted, document)
-    faults = await remove_members(context, wanted, members.leaving)
+    faults = await remove_members(context, wanted, members.leaving, retains=retains)
     left_out = tuple(str(error) for error in members.left_out)
     return _Settled(stored.record, wanted, document, members.active, left_out, tuple(faults))
 
@@ -169,11 +177,15 @@ async def _store_document(
     context: Context,
     federation: Federation,
     stored: Stored[FederationRecord],
-    members: Sequence[ListedMember],
+    members: Membership,
+    *,
+    retains: bool,
 ) -> Stored[FederationRecord]:
     """Make the next version when anything changed, and keep it before anybody sees it."""
-    active = [member.active for member in members]
+    active = [member.active for member in members.active]
     record = with_next_document(stored.record, federation, active, context.now())
+    if retains:
+        record = with_retained(record, members.leaving)
     if record == stored.record:
         return stored
     document = read_document(record)
@@ -181,7 +193,7 @@ async def _store_document(
         "federation %s: document version %d, %d active members",
         federation.metadata.name,
         document.version if document else 0,
-        len(members),
+        len(active),
     )
     return await context.records.replace(stored, record)
 
@@ -231,16 +243,18 @@ async def _reconcile_deleted(context: Context, federation: Federation) -> float 
     meta = federation.metadata
     present = await live_members(context, federation)
     if present:
-        await _settle_leaving(context, federation)
+        await _settle_leaving(context, federation, is_going=True)
         names = ", ".join(peer.metadata.name for peer in present)
         waits = false("BackendReady", "HasMembers", f"deletion waits for the members: {names}")
         await _write_status(context, federation, [*standing_conditions(), waits])
         return context.settings.drift_seconds
     stored = await context.records.find(federation_record_name(meta.uid), FederationRecord)
-    if stored is not None and federation.spec.deletion_policy == "Delete":
-        await context.backend.delete(managed_federation(federation, stored.record, ()))
-        await context.records.delete(stored.name)
-        _log.info("federation %s/%s: accounts and records are deleted", meta.namespace, meta.name)
+    if stored is not None:
+        wanted = managed_federation(federation, stored.record, ())
+        if federation.spec.deletion_policy == "Delete":
+            await free(context.backend, context.records, wanted, stored)
+        else:
+            await retain(context, federation, wanted, stored)
     await remove_finalizer(context.kube, FEDERATIONS, meta)
     return None
 

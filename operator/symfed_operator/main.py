@@ -1,4 +1,4 @@
-"""The operator's command: `run` (the default) and `bootstrap-nats`."""
+"""The operator's command: `run` (the default), `bootstrap-nats` and `free-federation`."""
 
 import asyncio
 import logging
@@ -21,6 +21,7 @@ from symfed_operator.health import serve_health
 from symfed_operator.leader import lead
 from symfed_operator.queue import WorkQueue
 from symfed_operator.records import Records
+from symfed_operator.retention import free_retained
 from symfed_operator.settings import Settings
 from symfed_operator.workers import work
 from symfed_wire.documents import describe_faults
@@ -50,10 +51,7 @@ def default(context: typer.Context) -> None:
 @app.command()
 def run() -> None:
     """Reconcile until a signal comes, or the lease is lost."""
-    try:
-        settings = Settings()
-    except ValidationError as error:
-        raise SystemExit(f"settings (environment variables SYMFED_…): {describe_faults(error)}") from None
+    settings = _settings()
     _log_to_stderr(settings.log_level)
     asyncio.run(_run(settings))
 
@@ -68,15 +66,41 @@ def bootstrap_nats() -> None:
         raise SystemExit(f"bootstrap-nats: {error}") from None
 
 
+@app.command("free-federation")
+def free_federation(uid: str) -> None:
+    """Free what was retained of a deleted Federation: snapshots, accounts, keys. UID was the object's."""
+    _log_to_stderr("INFO")
+    try:
+        asyncio.run(_free_federation(_settings(), uid))
+    except SymfedError as error:
+        raise SystemExit(f"free-federation: {error}") from None
+
+
 def main() -> None:
     """Entry point of the console script."""
     app()
+
+
+def _settings() -> Settings:
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise SystemExit(f"settings (environment variables SYMFED_…): {describe_faults(error)}") from None
 
 
 def _log_to_stderr(level: str) -> None:
     logging.basicConfig(level=level, format=_LOG_FORMAT)
     for name in ("httpx", "httpcore", "kubernetes.aio.leaderelection"):  # a line for each request
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+async def _free_federation(settings: Settings, uid: str) -> None:
+    backend = backend_of(settings)
+    try:
+        async with Kube(KubeConfig.find()) as kube:
+            await free_retained(kube, backend, Records(kube, settings.namespace), uid)
+    finally:
+        await backend.close()
 
 
 async def _run(settings: Settings) -> None:

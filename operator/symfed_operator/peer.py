@@ -1,23 +1,13 @@
 """The reconcile of a FederationPeer: identity, place in the federation, child objects, conditions."""
 
-import logging
 import secrets
 import uuid
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 
 from symfed_operator import departure
 from symfed_operator.backends.nats import keys
-from symfed_operator.cluster import add_finalizer, apply_child, apply_status, create_child, is_paused
-from symfed_operator.conditions import (
-    failed,
-    false,
-    is_same_status,
-    next_conditions,
-    own_conditions,
-    summary,
-    true,
-)
+from symfed_operator.cluster import add_finalizer, apply_child, create_child, is_paused
+from symfed_operator.conditions import false, summary, true
 from symfed_operator.context import Context
 from symfed_operator.customer import no_customer, read_namespace
 from symfed_operator.granted import Place, find_place
@@ -30,7 +20,8 @@ from symfed_operator.manifests import (
 )
 from symfed_operator.members import live_peers, remote_identity
 from symfed_operator.node_status import node_ready, volume_not_resized
-from symfed_operator.queue import Key, federation_key, peer_key
+from symfed_operator.peer_status import telling, write_status
+from symfed_operator.queue import Key, federation_key
 from symfed_operator.records import (
     MemberRecord,
     PeerRecord,
@@ -40,7 +31,6 @@ from symfed_operator.records import (
 )
 from symfed_operator.slots import choose_slot, project_holder
 from symfed_operator.statefulset import stateful_set
-from symfed_wire.errors import SymfedError
 from symfed_wire.kube import (
     EVENTS,
     NETWORK_POLICIES,
@@ -56,14 +46,12 @@ from symfed_wire.kube import (
     JsonObject,
     Kube,
 )
-from symfed_wire.kube_errors import ConflictError, ForbiddenError, InvalidError, NotFoundError
+from symfed_wire.kube_errors import ForbiddenError, InvalidError
 from symfed_wire.node_config import NodeConfig
 from symfed_wire.resources import Condition, FederationPeer, ObjectMeta, PeerStatus
 
 _TOKEN_BYTES = 32
 _STARTING_SECONDS = 10.0
-
-_log = logging.getLogger(__name__)
 
 
 async def reconcile(context: Context, key: Key) -> float | None:
@@ -77,7 +65,7 @@ async def reconcile(context: Context, key: Key) -> float | None:
     if is_paused(peer.metadata):
         return context.settings.drift_seconds
     if peer.metadata.deletion_timestamp is not None:
-        async with _telling(context, peer, "NodeReady" if peer.is_hosted else "Granted"):
+        async with telling(context, peer, "NodeReady" if peer.is_hosted else "Granted"):
             return await departure.reconcile(context, peer)
     if peer.is_remote:
         return await _reconcile_remote(context, peer)
@@ -87,7 +75,7 @@ async def reconcile(context: Context, key: Key) -> float | None:
 async def _reconcile_remote(context: Context, peer: FederationPeer) -> float | None:
     """Its federation grants it; here the condition that says so."""
     await add_finalizer(context.kube, PEERS, peer.metadata)
-    async with _telling(context, peer, "Granted"):
+    async with telling(context, peer, "Granted"):
         if peer.spec.remote is not None:
             remote_identity(peer, peer.spec.remote)
         stored = await context.records.find(member_record_name(peer.metadata.uid), MemberRecord)
@@ -102,7 +90,7 @@ async def _reconcile_remote(context: Context, peer: FederationPeer) -> float | N
     status = PeerStatus(
         uuid=remote.uuid if remote else None, identity_key=remote.identity_key if remote else None
     )
-    await _write_status(context, peer, status, [summary([granted]), granted])
+    await write_status(context, peer, status, [summary([granted]), granted])
     return context.settings.drift_seconds
 
 
@@ -111,20 +99,20 @@ async def _reconcile_hosted(context: Context, peer: FederationPeer) -> float | N
         everybody = await live_peers(context, peer.metadata.namespace)
         obstacle = await _obstacle(context, peer, everybody)
         if obstacle is not None:
-            await _write_status(context, peer, peer.status, [obstacle])
+            await write_status(context, peer, peer.status, [obstacle])
             return context.settings.drift_seconds
-        async with _telling(context, peer, "NodeReady"):
+        async with telling(context, peer, "NodeReady"):
             await add_finalizer(context.kube, PEERS, peer.metadata)
             name = peer_record_name(peer.metadata.uid)
             stored = await context.records.ensure(name, PeerRecord, _new_record)
             peer = await _identified(context, peer, stored.record, everybody)
-    async with _telling(context, peer, "Joined"):
+    async with telling(context, peer, "Joined"):
         place = await find_place(context, peer, stored)
     joined = [] if place.joined is None else [place.joined]
-    async with _telling(context, peer, "NodeReady", joined):
+    async with telling(context, peer, "NodeReady", joined):
         ready = await _apply_children(context, peer, stored.record, place)
     parts = [*joined, ready]
-    await _write_status(context, peer, peer.status, [summary(parts), *parts])
+    await write_status(context, peer, peer.status, [summary(parts), *parts])
     # No watch tells that a pod could not be made, so a node that is not there yet is looked at soon.
     is_coming = place.may_start and ready.status != "True"
     return (
@@ -134,29 +122,17 @@ async def _reconcile_hosted(context: Context, peer: FederationPeer) -> float | N
     )
 
 
-@asynccontextmanager
-async def _telling(
-    context: Context, peer: FederationPeer, name: str, before: Sequence[Condition] = ()
-) -> AsyncIterator[None]:
-    """An error within becomes the peer's condition of that name, and goes on to the worker's back-off."""
-    try:
-        yield
-    except (ConflictError, NotFoundError):
-        raise  # somebody was faster; the next reconcile sees what is there then
-    except SymfedError as error:
-        parts = [*before, failed(name, error)]
-        await _write_status(context, peer, peer.status, [summary(parts), *parts])
-        raise
-
-
 async def _obstacle(
     context: Context, peer: FederationPeer, everybody: Sequence[FederationPeer]
 ) -> Condition | None:
-    """Why nothing can be made for this object: not a customer's namespace, or a project twice."""
+    """Why nothing can be made for this object: its namespace is no customer's or goes, or a project twice."""
     meta = peer.metadata
     namespace = await read_namespace(context.kube, meta.namespace)
     if namespace.customer is None:
         return no_customer("Ready", namespace)
+    if namespace.is_terminating:
+        text = f"namespace {meta.namespace} is being deleted: nothing is made for this peer any more"
+        return false("Ready", "NamespaceTerminating", text)
     same = [other for other in everybody if other.spec.project == peer.spec.project]
     holder = project_holder(same) if same else peer
     if holder.metadata.uid != meta.uid:
@@ -178,7 +154,7 @@ async def _identified(
     slot = choose_slot(peer, everybody)
     status = PeerStatus(uuid=record.uuid, identity_key=record.identity_key, slot=slot)
     is_new = peer.status.uuid is None
-    await _write_status(context, peer, status, None)
+    await write_status(context, peer, status, None)
     key = federation_key(peer)
     if is_new and key is not None:
         context.queue.add(key)
@@ -260,20 +236,3 @@ def node_settings(context: Context) -> NodeSettings:
 
 def _new_record() -> PeerRecord:
     return new_peer_record(str(uuid.uuid4()), keys.new_user_seed(), keys.new_user_seed())
-
-
-async def _write_status(
-    context: Context, peer: FederationPeer, status: PeerStatus, conditions: Sequence[Condition] | None
-) -> None:
-    """Write the operator's part of the status if it differs; without conditions those stay."""
-    meta, old = peer.metadata, own_conditions(peer.status.conditions)
-    stamped = old if conditions is None else next_conditions(old, conditions, meta.generation, context.now())
-    new = PeerStatus(conditions=stamped, uuid=status.uuid, identity_key=status.identity_key, slot=status.slot)
-    if is_same_status(peer.status, new):
-        return
-    await apply_status(context.kube, PEERS, meta, new.to_json())
-    for condition in stamped:
-        if condition.type == "Ready":
-            _log.info(
-                "%s: Ready=%s %s %s", peer_key(meta), condition.status, condition.reason, condition.message
-            )

@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-from pydantic import Field, ValidationError
+from pydantic import Field, JsonValue, ValidationError
 
 from symfed_operator.backends.base import FederationSeeds, MemberSeeds
 from symfed_operator.cluster import LABEL_MANAGED_BY, MANAGER, SecretObject, secret_data
@@ -32,6 +32,7 @@ class FederationRecord(WireModel):
     """Secret `fed-<uid>`: all keys of a federation, in base64; `document` is the last one that was made.
 
     `join_key` is in every invitation and seals joins. `federation_keys` seal snapshots, by generation.
+    `retained` are the seeds of members' accounts that outlive their members.
     """
 
     seeds: FederationSeeds
@@ -39,6 +40,7 @@ class FederationRecord(WireModel):
     join_key: str = Field(alias="federation_key")  # as it is stored
     federation_keys: Mapping[int, str] = {}
     document: Signed | None = None
+    retained: tuple[MemberSeeds, ...] = ()
 
     @property
     def document_key_pair(self) -> Ed25519PrivateKey:
@@ -165,9 +167,11 @@ class Records:
         parsed = self._parse(made, model)
         return Stored(parsed.name, parsed.resource_version, parsed.record, is_new=True)
 
-    async def replace(self, stored: Stored[Record], record: Record) -> Stored[Record]:
+    async def replace(
+        self, stored: Stored[Record], record: Record, labels: Mapping[str, JsonValue] | None = None
+    ) -> Stored[Record]:
         """Write what was learnt. Raises ConflictError when somebody else wrote since."""
-        body = self._manifest(stored.name, record, stored.resource_version)
+        body = self._manifest(stored.name, record, stored.resource_version, labels)
         answer = await self._kube.replace(SECRETS, self._namespace, stored.name, body)
         return self._parse(answer, type(record))
 
@@ -175,11 +179,17 @@ class Records:
         """Remove a record, if it is there."""
         await self._kube.delete(SECRETS, self._namespace, name)
 
-    def _manifest(self, name: str, record: WireModel, resource_version: str = "") -> JsonObject:
+    def _manifest(
+        self,
+        name: str,
+        record: WireModel,
+        resource_version: str = "",
+        more_labels: Mapping[str, JsonValue] | None = None,
+    ) -> JsonObject:
         metadata: JsonObject = {
             "name": name,
             "namespace": self._namespace,
-            "labels": {LABEL_MANAGED_BY: MANAGER},
+            "labels": {LABEL_MANAGED_BY: MANAGER, **(more_labels or {})},
         }
         if resource_version:
             metadata["resourceVersion"] = resource_version

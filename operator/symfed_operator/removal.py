@@ -26,19 +26,25 @@ async def announce(context: Context, wanted: ManagedFederation, document: Signed
 
 
 async def remove_members(
-    context: Context, wanted: ManagedFederation, leaving: Sequence[LeavingMember]
+    context: Context, wanted: ManagedFederation, leaving: Sequence[LeavingMember], *, retains: bool
 ) -> list[SymfedError]:
-    """Remove each; an error costs its own member alone. Returns the errors."""
+    """Remove each; an error costs its own member alone. Returns the errors.
+
+    `retains`: what they have stored stays.
+    """
     faults: list[SymfedError] = []
     for member in leaving:
         with noting(faults, f"federation {wanted.uid}: removing {peer_key(member.peer.metadata)}"):
-            await _remove(context, wanted, member)
+            await _remove(context, wanted, member, retains=retains)
     return faults
 
 
-async def _remove(context: Context, wanted: ManagedFederation, leaving: LeavingMember) -> None:
-    """Free what a member had. Its record goes last: while it is there, so may be the account."""
-    await context.backend.remove_member(wanted, leaving.stored.record.seeds)
+async def _remove(
+    context: Context, wanted: ManagedFederation, leaving: LeavingMember, *, retains: bool
+) -> None:
+    """Cut a member and free what it had. Its record goes last: while it is there, so may be the account."""
+    remove = context.backend.retain_member if retains else context.backend.remove_member
+    await remove(wanted, leaving.stored.record.seeds)
     meta = leaving.peer.metadata
     if leaving.peer.spec.remote is not None:
         await delete_child(context.kube, SECRETS, meta.namespace, grant_secret(leaving.peer.spec.remote.uuid))

@@ -40,15 +40,17 @@ class Installation:
     nats: NatsServer
     gateway_url: str
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    environments: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def start(self, part: str, environment: dict[str, str]) -> None:
         """Start `operator` or `gateway`."""
         kubeconfig = self.folder / f"{part}.kubeconfig"
         self.control_plane.write_service_account_kubeconfig(kubeconfig, self.namespace, f"symfed-{part}")
+        self.environments[part] = {"PATH": "/usr/bin:/bin", "KUBECONFIG": str(kubeconfig), **environment}
         with self.log(part).open("ab") as log:
             self.processes[part] = subprocess.Popen(
                 [PROGRAMS / f"symfed-{part}"],
-                env={"PATH": "/usr/bin:/bin", "KUBECONFIG": str(kubeconfig), **environment},
+                env=self.environments[part],
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )

@@ -145,8 +145,12 @@ async def test_deleting_a_federation_frees_everything(customers: tuple[Customer,
     await admin.kube.delete(FEDERATIONS, admin.namespace, "fed5")
     waiting = await admin.condition(FEDERATIONS, "fed5", "Ready", "False", "HasMembers")
     assert "admin5" in waiting.message
-    await admin.kube.delete(PEERS, admin.namespace, "admin5")
-    await admin.gone(PEERS, "admin5")
+    await admin.create_peer("late5", federationRef={"name": "fed5"})
+    said = await admin.condition(PEERS, "late5", "Joined", "False", "AwaitingAdmin")
+    assert said.message.startswith("Federation fed5: HasMembers: deletion waits for the members: ")
+    for name in ("late5", "admin5"):
+        await admin.kube.delete(PEERS, admin.namespace, name)
+        await admin.gone(PEERS, name)
     await admin.gone(FEDERATIONS, "fed5")
     uid, system = peer.metadata.uid, admin.installation.namespace
     for name in (f"fed-{federation.metadata.uid}", f"member-{uid}", f"peer-{uid}"):

@@ -29,6 +29,14 @@ class AbsentBackend:
         """Lets a member go; an account from when there was a server stays on its disk."""
         _log.warning("federation %s: a member goes without NATS; an account it had is not freed", wanted.uid)
 
+    async def retain_member(self, wanted: ManagedFederation, seeds: MemberSeeds) -> None:
+        """Lets a member go; an account from when there was a server stays as it is."""
+        _log.warning("federation %s: a member goes without NATS; its account keeps its users", wanted.uid)
+
+    async def retain(self, wanted: ManagedFederation) -> None:
+        """Lets a federation go, likewise."""
+        _log.warning("federation %s goes without NATS; its accounts keep their users", wanted.uid)
+
     async def delete(self, wanted: ManagedFederation) -> None:
         """Lets a federation go, likewise."""
         _log.warning("federation %s goes without NATS; accounts it had are not freed", wanted.uid)

@@ -145,6 +145,14 @@ class Backend(Protocol):
         """
         ...
 
+    async def retain_member(self, wanted: ManagedFederation, seeds: MemberSeeds) -> None:
+        """Cuts a member's users and shrinks its account to what it stores; what stores nothing is freed."""
+        ...
+
+    async def retain(self, wanted: ManagedFederation) -> None:
+        """Frees the readers' account and shrinks the federation's to what it stores."""
+        ...
+
     async def delete(self, wanted: ManagedFederation) -> None:
         """Frees all streams, then all accounts: those of the members in `wanted`, readers', federation's."""
         ...

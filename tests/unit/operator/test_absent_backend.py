@@ -33,4 +33,6 @@ async def test_it_says_what_to_do_and_lets_everybody_go() -> None:
     with pytest.raises(NotSupportedError, match=r"federation iris: .*nats\.enabled=true"):
         await backend.apply(FEDERATION)
     await backend.remove_member(FEDERATION, new_member_seeds())
+    await backend.retain_member(FEDERATION, new_member_seeds())
+    await backend.retain(FEDERATION)
     await backend.delete(FEDERATION)

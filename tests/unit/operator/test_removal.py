@@ -11,8 +11,9 @@ from symfed_operator.context import Context
 from symfed_operator.errors import raise_first
 from symfed_operator.members import LeavingMember
 from symfed_operator.queue import Key
-from symfed_operator.records import MemberRecord, Stored
+from symfed_operator.records import FederationRecord, MemberRecord, Stored, new_federation_record
 from symfed_operator.removal import announce, remove_members
+from symfed_operator.retention import with_retained
 from symfed_wire.documents import Signed
 from symfed_wire.kube_errors import ConflictError
 from symfed_wire.resources import FederationPeer
@@ -26,6 +27,7 @@ class _Outside:
 
     broken: MemberSeeds | None = None
     removed: list[MemberSeeds] = field(default_factory=list)
+    retained: list[MemberSeeds] = field(default_factory=list)
     deleted: list[str] = field(default_factory=list)
     queued: list[Key] = field(default_factory=list)
 
@@ -33,6 +35,9 @@ class _Outside:
         if seeds == self.broken:
             raise UnreachableError("no answer")
         self.removed.append(seeds)
+
+    async def retain_member(self, _wanted: ManagedFederation, seeds: MemberSeeds) -> None:
+        self.retained.append(seeds)
 
     async def publish_document(self, _wanted: ManagedFederation, _document: Signed) -> None:
         raise BackendError("stream is missing")
@@ -69,10 +74,29 @@ def _leaving(name: str) -> LeavingMember:
 async def test_one_that_cannot_be_removed_stops_no_other() -> None:
     first, second = _leaving("first"), _leaving("second")
     outside = _Outside(broken=first.stored.record.seeds)
-    faults = await remove_members(outside.context(), WANTED, [first, second])
+    faults = await remove_members(outside.context(), WANTED, [first, second], retains=False)
     assert [fault.reason for fault in faults] == ["Unreachable"]
     assert outside.deleted == ["member-second"]
     assert outside.queued == [Key("peer", "n", "second")]
+
+
+async def test_what_a_retained_member_stored_stays() -> None:
+    leaving = _leaving("first")
+    outside = _Outside()
+    assert await remove_members(outside.context(), WANTED, [leaving], retains=True) == []
+    assert (outside.removed, outside.retained) == ([], [leaving.stored.record.seeds])
+    assert outside.deleted == ["member-first"]
+
+
+def test_the_keys_of_what_stays_are_in_the_federations_record_once() -> None:
+    record = new_federation_record(new_federation_seeds())
+    first, second = _leaving("first"), _leaving("second")
+    once = with_retained(record, [first])
+    assert once.retained == (first.stored.record.seeds,)
+    assert with_retained(once, [first]) is once
+    both = with_retained(once, [first, second])
+    assert both.retained == (first.stored.record.seeds, second.stored.record.seeds)
+    assert FederationRecord.model_validate_json(both.model_dump_json(by_alias=True)) == both
 
 
 async def test_a_document_that_cannot_be_published_stops_no_removal() -> None:

@@ -140,20 +140,39 @@ class NatsBackend:
 
     async def remove_member(self, wanted: ManagedFederation, seeds: MemberSeeds) -> None:
         """See `Backend.remove_member`."""
+        await self._cut_reader(wanted, seeds)
+        await self._free(_leaving_account(wanted, seeds))
+
+    async def retain_member(self, wanted: ManagedFederation, seeds: MemberSeeds) -> None:
+        """See `Backend.retain_member`."""
+        await self._cut_reader(wanted, seeds)
+        await self._shrink(_leaving_account(wanted, seeds))
+
+    async def retain(self, wanted: ManagedFederation) -> None:
+        """See `Backend.retain`."""
+        await self._free_readers(wanted)
+        await self._shrink(_federation_account(wanted))
+
+    async def delete(self, wanted: ManagedFederation) -> None:
+        """See `Backend.delete`."""
+        await self._free_readers(wanted)
+        for account in _storing_accounts(wanted):
+            await self._free(account)
+
+    async def _cut_reader(self, wanted: ManagedFederation, seeds: MemberSeeds) -> None:
+        """The readers' account without a member."""
+        if await self._system.look_up(public_key(wanted.seeds.readers_account)) is None:
+            return
         others = [member for member in wanted.members if member.seeds.account != seeds.account]
         # Members that `apply` is still to make are left for it: see there about the order.
         known = [await self._system.look_up(public_key(member.seeds.account)) for member in others]
         remaining = tuple(member for member, token in zip(others, known, strict=True) if token is not None)
         await self._push_readers(dataclasses.replace(wanted, members=remaining), datetime.now(UTC))
-        await self._free(_Account(f"a removed member of {wanted.name}", seeds.account, seeds.signing))
 
-    async def delete(self, wanted: ManagedFederation) -> None:
-        """See `Backend.delete`."""
+    async def _free_readers(self, wanted: ManagedFederation) -> None:
         readers = public_key(wanted.seeds.readers_account)
         if await self._system.look_up(readers) is not None:
             await self._system.delete([readers])
-        for account in _storing_accounts(wanted):
-            await self._free(account)
 
     async def _push_readers(self, wanted: ManagedFederation, now: datetime) -> None:
         token = readers_account(wanted, self._settings.operator_signing_seed, now)
@@ -165,24 +184,42 @@ class NatsBackend:
         if stored is None or again or not says_the_same(stored, token):
             await self._system.push(token)
 
+    async def _shrink(self, account: _Account) -> None:
+        """Cuts the users of an account, and then leaves it no more room than what it stores."""
+        if await self._system.look_up(account.key) is None:
+            return
+        reserved = (await self._system.storage()).reserved.get(account.key)
+        if reserved:
+            await self._cut_users(account, reserved)
+        stored = (await self._system.storage()).stored.get(account.key, 0)
+        if stored:
+            await self._cut_users(account, stored)
+        else:
+            await self._free(account)
+
     async def _free(self, account: _Account) -> None:
         """Stream, then JetStream, then account: data left behind turns the server's health check red."""
         stored = await self._system.look_up(account.key)
         if stored is None:
             return
-        operator, now = self._settings.operator_signing_seed, datetime.now(UTC)
         reserved = (await self._system.storage()).reserved.get(account.key)
         if reserved is not None:
             # Its users first, who might have taken all its connections.
-            cut = account_without_users(
-                account.name, account.account, account.signing, reserved, operator, now
-            )
-            await self._push(account.key, cut)
+            await self._cut_users(account, reserved)
             async with self._stream(account) as stream:
                 await stream.free()
+        operator, now = self._settings.operator_signing_seed, datetime.now(UTC)
         going = account_without_storage(account.name, account.account, account.signing, operator, now)
         await self._push(account.key, going)
         await self._system.delete([account.key])
+
+    async def _cut_users(self, account: _Account, max_bytes: int) -> None:
+        """All users but the operator's lose the account, which keeps that much room."""
+        operator, now = self._settings.operator_signing_seed, datetime.now(UTC)
+        token = account_without_users(
+            account.name, account.account, account.signing, max_bytes, operator, now
+        )
+        await self._push(account.key, token)
 
     def _stream(self, account: _Account) -> AbstractAsyncContextManager[Stream]:
         return stream_of(
@@ -209,6 +246,10 @@ def _federation_account(wanted: ManagedFederation) -> _Account:
 def _member_account(wanted: ManagedFederation, member: ManagedMember) -> _Account:
     seeds = member.seeds
     return _Account(f"member {member.uuid}", seeds.account, seeds.signing, wanted.stream_max_bytes)
+
+
+def _leaving_account(wanted: ManagedFederation, seeds: MemberSeeds) -> _Account:
+    return _Account(f"a removed member of {wanted.name}", seeds.account, seeds.signing)
 
 
 def _storing_accounts(wanted: ManagedFederation) -> list[_Account]:
