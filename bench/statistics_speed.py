@@ -16,6 +16,7 @@ import numpy as np
 
 from symfed_node.statistics.accumulate import accumulate, chunk_rows
 from symfed_node.statistics.doubledouble import DoubleDouble, FloatArray
+from symfed_node.statistics.histogram import count_values
 from symfed_node.statistics.merge import merge_snapshots
 from symfed_node.statistics.state import Feature, Statistics, empty, triangle_size
 
@@ -46,10 +47,14 @@ def dense(p: int, rows: int) -> float:
     """All statistics of dense rows over the bare SYRK."""
     columns = np.random.default_rng(p).normal(size=(p, rows))
     features = [Feature(f"x{i}", "C") for i in range(p)]
-    bare, whole = cpu_times(lambda: syrk(columns), lambda: accumulate(columns, features, np.zeros(p)))
+    bare, whole, histograms = cpu_times(
+        lambda: syrk(columns),
+        lambda: accumulate(columns, features, np.zeros(p)),
+        lambda: count_values(columns),
+    )
     speeds = [f"{rows / seconds / 1e6:.2f} M rows/s" for seconds in (bare, whole)]
     print(f"p={p}: bare SYRK {speeds[0]}, whole statistics {speeds[1]}")
-    print(f"  {whole / bare:.2f} times the bare SYRK")
+    print(f"  {whole / bare:.2f} times the bare SYRK, {histograms / bare:.2f} of it for the histograms")
     return whole / bare
 
 

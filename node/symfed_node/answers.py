@@ -16,7 +16,7 @@ Values = dict[str, JsonValue]
 
 
 def sml_info(config: NodeConfig, project: Project, exchanger: Exchanger | None, *, use_local: bool) -> Values:
-    """`values.smlInfo`. Of what the contract lists, histograms and data sets do not exist yet."""
+    """`values.smlInfo`. Of what the contract lists, data sets do not exist yet."""
     view = project.view(use_local=use_local)
     models = project.models.all(scope(use_local))
     membership = config.membership
@@ -39,7 +39,7 @@ def sml_info(config: NodeConfig, project: Project, exchanger: Exchanger | None, 
         "type": config.compute,
         "loaded": True,
         "persisted": True,
-        "histogramEnabled": False,
+        "histogramEnabled": True,
         "autoSave": True,
         "creationDate": project.created,
         "lastModificationDate": project.modified or project.created,

@@ -42,7 +42,7 @@ def numeric_columns(frame: DataFrame) -> Columns:
         raise NotSupportedError("all attributes have type X: there is nothing to learn")
     values = np.empty((len(positions), len(frame.data)))
     for row, (i, feature) in enumerate(zip(positions, features, strict=True)):
-        values[row] = _column([cells[i] for cells in frame.data], feature)
+        values[row] = _column([cells[i] for cells in frame.data], feature) + 0.0  # turns -0.0 into 0.0
     complete = complete_rows(values)
     kept = values if complete.all() else np.ascontiguousarray(values[:, complete])
     return Columns(features, kept, skipped=int((~complete).sum()))

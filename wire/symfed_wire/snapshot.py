@@ -12,10 +12,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from symfed_wire.errors import SymfedError
+from symfed_wire import snapshot_histogram
+from symfed_wire.snapshot_histogram import IntArray, SnapshotError, SnapshotHistogram
+
+__all__ = ["SnapshotBody", "SnapshotError", "decode", "encode"]
 
 FloatArray: TypeAlias = npt.NDArray[np.float64]
-IntArray: TypeAlias = npt.NDArray[np.int64]
 
 _VERSION_KEY = b"symfed.snapshot"
 _VERSION = b"1"
@@ -29,14 +31,9 @@ _TYPES = {
     "m4": pa.list_(pa.float64()),
     "count": pa.list_(pa.uint64()),
     "gram": pa.large_list(pa.float64()),
+    "histogram": snapshot_histogram.ARROW_TYPE,
 }
-_OPTIONAL = {"m3", "m4"}
-
-
-class SnapshotError(SymfedError):
-    """Bytes that are no snapshot."""
-
-    reason = "SnapshotInvalid"
+_OPTIONAL = {"m3", "m4", "histogram"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +55,8 @@ class SnapshotBody:
     """Σ(x−c)³, (p,); None: not known"""
     m4: FloatArray | None
     """Σ(x−c)⁴, (p,); None: not known"""
+    histogram: SnapshotHistogram | None = None
+    """None: not known"""
 
 
 def encode(body: SnapshotBody) -> bytes:
@@ -72,9 +71,12 @@ def encode(body: SnapshotBody) -> bytes:
         # + 0.0 turns -0.0 into 0.0
         **{name: values + 0.0 for name, values in floats.items() if values is not None},
     }
-    fields = [(name, kind) for name, kind in _TYPES.items() if name in cells]
+    columns = {name: pa.array([cell], type=_TYPES[name]) for name, cell in cells.items()}
+    if body.histogram is not None:
+        columns["histogram"] = snapshot_histogram.to_arrow(body.histogram)
+    fields = [(name, kind) for name, kind in _TYPES.items() if name in columns]
     schema = pa.schema(fields, metadata={_VERSION_KEY: _VERSION})
-    batch = pa.record_batch([pa.array([cells[name]], type=kind) for name, kind in fields], schema=schema)
+    batch = pa.record_batch([columns[name] for name, _ in fields], schema=schema)
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, schema) as writer:
         writer.write_batch(batch)
@@ -101,6 +103,7 @@ def decode(data: bytes) -> SnapshotBody:
         gram=_floats(cells["gram"]),
         m3=_floats(cells["m3"]) if "m3" in cells else None,
         m4=_floats(cells["m4"]) if "m4" in cells else None,
+        histogram=snapshot_histogram.from_arrow(cells["histogram"]) if "histogram" in cells else None,
     )
     _check(body)
     return body
@@ -151,3 +154,5 @@ def _check(body: SnapshotBody) -> None:
             raise SnapshotError(f"{name} of the snapshot holds a value that is not finite")
     if len(set(body.names)) != p or not all(body.names):
         raise SnapshotError("the names in the snapshot are not all different and non-empty")
+    if body.histogram is not None:
+        snapshot_histogram.check(body.histogram, body.names, body.count)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from symfed_node.statistics.doubledouble import DoubleDouble, FloatArray
 from symfed_node.statistics.errors import SchemaMismatchError, ValueOutOfRangeError
+from symfed_node.statistics.histogram import count_values
 from symfed_node.statistics.shift import grid_shift
 from symfed_node.statistics.state import Feature, Positions, Statistics, empty, triangle
 
@@ -64,6 +65,7 @@ def accumulate(columns: FloatArray, features: Sequence[Feature], shift: FloatArr
         m4=m4,
         minimum=minimum,
         maximum=maximum,
+        histograms=count_values(columns),
     )
     check_range(stats)
     return stats

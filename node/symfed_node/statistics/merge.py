@@ -31,17 +31,20 @@ def add(a: Statistics, b: Statistics) -> Statistics:
         m4=a.m4.add(b.m4),
         minimum=np.minimum(a.minimum, b.minimum),
         maximum=np.maximum(a.maximum, b.maximum),
+        histograms=a.histograms.add(b.histograms),
     )
 
 
 def subtract(a: Statistics, b: Statistics) -> Statistics:
-    """The statistics of the rows of `a` without those of `b`; the extremes are then not known."""
+    """The statistics of the rows of `a` without those of `b`.
+
+    An extreme stays known when no row of `b` reaches it. Whether `a` ever had these rows: `forget`.
+    """
     _check_same(a, b)
     if b.rows > a.rows:
         raise StatisticsError(
             f"cannot take {b.rows} rows out of {a.rows}: more would be forgotten than were learnt"
         )
-    unknown = np.full(len(a.features), np.nan)
     return replace(
         a,
         rows=a.rows - b.rows,
@@ -50,8 +53,9 @@ def subtract(a: Statistics, b: Statistics) -> Statistics:
         gram=_in_blocks(DoubleDouble.subtract, a.gram, b.gram),
         m3=a.m3.subtract(b.m3),
         m4=a.m4.subtract(b.m4),
-        minimum=unknown,
-        maximum=unknown,
+        minimum=np.where(b.minimum > a.minimum, a.minimum, np.nan),
+        maximum=np.where(b.maximum < a.maximum, a.maximum, np.nan),
+        histograms=a.histograms.subtract(b.histograms),
     )
 
 
@@ -149,7 +153,10 @@ def digest(stats: Statistics) -> str:
     ordered = select(stats, sorted(range(len(stats.features)), key=lambda position: stats.names[position]))
     pairs = [[feature.name, feature.type] for feature in ordered.features]
     sha = hashlib.sha256(json.dumps([ordered.rows, pairs], separators=(",", ":")).encode())
-    sha.update(ordered.count.astype("<i8").tobytes())
+    histograms = ordered.histograms
+    sha.update(histograms.known.tobytes())
+    for whole in (ordered.count, histograms.key, histograms.count):
+        sha.update(whole.astype("<i8").tobytes())
     sums = (ordered.sum, ordered.gram, ordered.m3, ordered.m4)
     for values in (ordered.shift, *(half for dd in sums for half in (dd.hi, dd.lo))):
         sha.update(np.where(np.isnan(values), np.nan, values).astype("<f8").tobytes())  # one NaN for all CPUs
@@ -172,6 +179,7 @@ def _widen(stats: Statistics, absent: Sequence[Feature]) -> Statistics:
         m4=_concatenate(stats.m4, none.m4),
         minimum=np.concatenate([stats.minimum, none.minimum]),
         maximum=np.concatenate([stats.maximum, none.maximum]),
+        histograms=stats.histograms.widen(len(stats.features) + p),
     )
 
 

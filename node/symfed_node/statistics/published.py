@@ -6,11 +6,13 @@ import numpy as np
 
 from symfed_node.statistics.doubledouble import DoubleDouble, FloatArray
 from symfed_node.statistics.errors import GapsNotSupportedError, TooFewRowsError
+from symfed_node.statistics.histogram import BoolArray, Histograms, not_known, of_bins
 from symfed_node.statistics.merge import rebase
 from symfed_node.statistics.moments import means, variances
 from symfed_node.statistics.shift import grid_shift
 from symfed_node.statistics.state import Feature, Statistics
 from symfed_wire.snapshot import SnapshotBody
+from symfed_wire.snapshot_histogram import SnapshotHistogram
 
 
 def rows_needed(p: int) -> int:
@@ -19,7 +21,8 @@ def rows_needed(p: int) -> int:
 
 
 def publishable(stats: Statistics) -> Statistics:
-    """`stats` as others may see them: shift on a coarse grid, high words only, no extremes.
+    """`stats` as others may see them: shift on a coarse grid, high words only, no extremes,
+    no bin with few rows.
 
     Raises TooFewRowsError below `rows_needed`.
     """
@@ -38,6 +41,7 @@ def publishable(stats: Statistics) -> Statistics:
         m4=DoubleDouble.of(around.m4.hi),
         minimum=unknown,
         maximum=unknown,
+        histograms=around.histograms.pooled(),
     )
 
 
@@ -53,6 +57,7 @@ def to_snapshot(stats: Statistics) -> SnapshotBody:
         gram=stats.gram.hi,
         m3=stats.m3.hi,
         m4=stats.m4.hi,
+        histogram=_to_snapshot_histogram(stats.histograms),
     )
 
 
@@ -78,8 +83,22 @@ def from_snapshot(body: SnapshotBody) -> Statistics:
         m4=_known(body.m4, unknown),
         minimum=unknown,
         maximum=unknown,
+        histograms=_from_snapshot_histogram(body.histogram, body.count > 0),
     )
 
 
 def _known(values: FloatArray | None, unknown: FloatArray) -> DoubleDouble:
     return DoubleDouble.of(unknown if values is None else values)
+
+
+def _to_snapshot_histogram(histograms: Histograms) -> SnapshotHistogram:
+    feature, length = np.unique(histograms.feature, return_counts=True)
+    return SnapshotHistogram(feature, length, histograms.bin, histograms.count)
+
+
+def _from_snapshot_histogram(histogram: SnapshotHistogram | None, has_rows: BoolArray) -> Histograms:
+    if histogram is None:
+        return not_known(has_rows)
+    known = ~has_rows
+    known[histogram.feature] = True
+    return of_bins(known, np.repeat(histogram.feature, histogram.length), histogram.bin, histogram.count)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from symfed_node.statistics.doubledouble import DoubleDouble, FloatArray
 from symfed_node.statistics.errors import SchemaMismatchError
+from symfed_node.statistics.histogram import Histograms, no_rows
 
 IntArray: TypeAlias = npt.NDArray[np.int64]
 Positions: TypeAlias = npt.NDArray[np.intp]
@@ -29,8 +30,8 @@ class Feature:
 class Statistics:
     """Sums over rows x around one shift c per feature; p features.
 
-    A quantity that is not known is NaN: `minimum` and `maximum` after rows were subtracted or in what came
-    from another peer, `m3` and `m4` when a snapshot did not bring them.
+    A quantity that is not known is NaN: `minimum` and `maximum` in what came from another peer or when the
+    row that had them may be gone, `m3` and `m4` when a snapshot did not bring them.
     """
 
     features: tuple[Feature, ...]
@@ -51,6 +52,7 @@ class Statistics:
     """smallest value, not shifted, (p,); +inf without rows"""
     maximum: FloatArray
     """largest value, not shifted, (p,); −inf without rows"""
+    histograms: Histograms
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -78,6 +80,7 @@ def empty(features: Sequence[Feature], shift: FloatArray) -> Statistics:
         m4=DoubleDouble.zeros(p),
         minimum=np.full(p, np.inf),
         maximum=np.full(p, -np.inf),
+        histograms=no_rows(p),
     )
 
 
@@ -97,6 +100,7 @@ def select(stats: Statistics, positions: Sequence[int]) -> Statistics:
         m4=stats.m4.take(chosen),
         minimum=stats.minimum[chosen],
         maximum=stats.maximum[chosen],
+        histograms=stats.histograms.select(chosen),
     )
 
 

@@ -161,7 +161,7 @@ async def test_info(client: Client) -> None:
         "type": "cpu",
         "loaded": True,
         "persisted": True,
-        "histogramEnabled": False,
+        "histogramEnabled": True,
         "autoSave": True,
         "creationDate": 77,
         "categorySeparator": "$",

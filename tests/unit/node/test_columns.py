@@ -94,3 +94,8 @@ def test_bad_input_is_named(
     with pytest.raises(error) as raised:
         numeric_columns(frame(rows, types))
     assert str(raised.value) == message
+
+
+def test_a_zero_has_no_sign() -> None:
+    columns = numeric_columns(DataFrame(("a",), ("C",), [["-0"], [-0.0], [0]]))
+    assert not np.signbit(columns.values).any()

@@ -1,8 +1,9 @@
 """The journal: what was acknowledged is read back to the bit, whatever a crash leaves."""
 
+import json
 import logging
 import os
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,9 @@ from symfed_node.errors import CorruptDataError, JournalError, UnknownOutcomeErr
 from symfed_node.journal import Answer, Journal, Learnt, Record, Requests, apply
 from symfed_node.statistics.accumulate import accumulate
 from symfed_node.statistics.doubledouble import DoubleDouble
+from symfed_node.statistics.histogram import Histograms
 from symfed_node.statistics.state import Feature, Statistics
-from symfed_node.stored import to_bytes
+from symfed_node.stored import from_bytes, to_bytes
 
 FEATURES = (Feature("a", "C"), Feature("größe", "C"))
 SHIFT = np.array([0.25, -3.0])
@@ -69,11 +71,36 @@ def test_every_quantity_is_stored(tmp_path: Path) -> None:
     assert one.batch is not None
     for name in (field.name for field in fields(Statistics)):
         was, is_now = getattr(one.batch, name), getattr(found, name)
-        if isinstance(was, DoubleDouble):
-            assert np.array_equal(was.hi, is_now.hi)
-            assert np.array_equal(was.lo, is_now.lo)
+        if isinstance(was, DoubleDouble | Histograms):
+            for part, values in vars(was).items():
+                assert np.array_equal(values, getattr(is_now, part))
         else:
             assert np.array_equal(was, is_now)
+
+
+def test_statistics_of_the_first_version_are_read_without_histograms() -> None:
+    """As they were stored before there were histograms: no version, no bins."""
+    stats = record(1).batch
+    assert stats is not None
+    features = [[feature.name, feature.type] for feature in stats.features]
+    header = json.dumps({"features": features, "rows": stats.rows}).encode()
+    floats = [stats.shift, stats.minimum, stats.maximum]
+    for sums in (stats.sum, stats.gram, stats.m3, stats.m4):
+        floats += [sums.hi, sums.lo]
+    arrays = b"".join(array.tobytes() for array in (stats.count, *floats))
+    found = from_bytes(len(header).to_bytes(4, "little") + header + arrays)
+    assert not found.histograms.known.any()
+    assert to_bytes(replace(found, histograms=stats.histograms)) == to_bytes(stats)
+    again = from_bytes(to_bytes(found))
+    assert not again.histograms.known.any()
+
+
+def test_statistics_of_a_later_version_are_refused() -> None:
+    stats = record(1).batch
+    assert stats is not None
+    data = to_bytes(stats).replace(b'"version": 2', b'"version": 3')
+    with pytest.raises(CorruptDataError, match="they have version 3, this program reads up to 2"):
+        from_bytes(data)
 
 
 def test_a_write_cut_at_any_byte_is_taken_off(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,5 +1,6 @@
 """Adding up statistics: any split, any order, forgetting, other shifts, other features."""
 
+from dataclasses import replace
 from fractions import Fraction
 from itertools import permutations
 
@@ -105,13 +106,33 @@ def test_a_permutation_of_the_features_permutes_the_merged_bits() -> None:
     assert digest(merge_snapshots(parts, turned)) == digest(merge_snapshots(parts, F))
 
 
+def test_the_digest_is_of_the_histograms_too() -> None:
+    stats, other = pooled(REAL), pooled(REAL)
+    counts = stats.histograms.count.copy()
+    counts[:2] += [1, -1]
+    assert digest(replace(other, histograms=replace(other.histograms, count=counts))) != digest(stats)
+    unknown = replace(other.histograms, known=np.zeros(3, dtype=np.bool_))
+    assert digest(replace(other, histograms=unknown)) != digest(stats)
+
+
 def test_forgetting_gives_back_the_bytes_before_learning() -> None:
     shift = choose_shift(REAL)
     before, batch = (pooled(part, shift) for part in cut(REAL, 600))
     after = subtract(add(before, batch), batch)
     assert raw(after) == raw(before)
     assert after.rows == before.rows
-    assert np.isnan(after.minimum).all()
+    assert np.array_equal(after.histograms.key, before.histograms.key)
+    assert np.array_equal(after.histograms.count, before.histograms.count)
+
+
+def test_an_extreme_stays_known_when_no_forgotten_row_reaches_it() -> None:
+    columns: FloatArray = np.array([[1.0, 5.0, 9.0, 2.0, 9.0], [1.0, 2.0, 3.0, 0.0, 4.0]])
+    two = [Feature("a", "C"), Feature("b", "C")]
+    whole, batch = (accumulate(part, two, np.zeros(2)) for part in (columns, columns[:, 3:]))
+    after = subtract(whole, batch)
+    assert np.array_equal(after.minimum, [1.0, np.nan], equal_nan=True)
+    assert np.array_equal(after.maximum, [np.nan, np.nan], equal_nan=True)
+    assert np.isnan(add(after, batch).maximum).all()
 
 
 def test_more_cannot_be_forgotten_than_was_learnt() -> None:

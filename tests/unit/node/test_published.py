@@ -11,6 +11,7 @@ from symfed_node.statistics.moments import means, variances
 from symfed_node.statistics.published import from_snapshot, publishable, rows_needed, to_snapshot
 from symfed_node.statistics.state import Feature
 from symfed_wire.snapshot import SnapshotBody, decode, encode
+from symfed_wire.snapshot_histogram import SnapshotHistogram
 
 F = (Feature("a", "C"), Feature("b", "B"))
 ROWS: FloatArray = np.array([np.linspace(170.3, 181.7, 40), np.arange(40) % 2])
@@ -56,6 +57,30 @@ def test_a_snapshot_comes_back_as_it_was_published() -> None:
     assert np.array_equal(back.shift, out.shift)
     for got, wanted in ((back.sum, out.sum), (back.gram, out.gram), (back.m3, out.m3), (back.m4, out.m4)):
         assert np.array_equal(got.hi, wanted.hi)
+
+
+def test_no_bin_of_few_rows_leaves_and_none_comes_back_otherwise() -> None:
+    out = publishable(accumulate(ROWS, F, choose_shift(ROWS)))
+    assert out.histograms.count.min() >= 5
+    back = from_snapshot(decode(encode(to_snapshot(out)))).histograms
+    assert back.known.all()
+    assert np.array_equal(back.key, out.histograms.key)
+    assert np.array_equal(back.count, out.histograms.count)
+
+
+def test_a_histogram_that_one_peer_does_not_send_is_unknown_in_the_sum() -> None:
+    out = publishable(accumulate(ROWS, F, choose_shift(ROWS)))
+    body = to_snapshot(out)
+    older = from_snapshot(SnapshotBody(**{**vars(body), "histogram": None}))
+    assert not merge_snapshots([out, older], F).histograms.known.any()
+    assert body.histogram is not None
+    length = body.histogram.length
+    of_b = slice(length[0], None)
+    half = SnapshotHistogram(np.array([1]), length[1:], body.histogram.bin[of_b], body.histogram.count[of_b])
+    partial = from_snapshot(SnapshotBody(**{**vars(body), "histogram": half}))
+    merged = merge_snapshots([out, partial], F).histograms
+    assert merged.known.tolist() == [False, True]
+    assert np.array_equal(merged.count, [40, 40])
 
 
 def test_moments_that_one_peer_does_not_send_are_unknown_in_the_sum() -> None:

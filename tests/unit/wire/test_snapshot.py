@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 from symfed_wire.snapshot import SnapshotBody, SnapshotError, decode, encode
+from symfed_wire.snapshot_histogram import SnapshotHistogram
 
 BODY = SnapshotBody(
     names=("size", "Gewicht µ"),
@@ -20,6 +21,15 @@ BODY = SnapshotBody(
     gram=np.array([3.0, -4.5, 1e300]),
     m3=np.array([1.0, 2.0]),
     m4=np.array([5.0, 6.0]),
+    histogram=SnapshotHistogram(
+        feature=np.array([0, 1]),
+        length=np.array([2, 3]),
+        bin=np.array([65472, 65473, -65473, 0, 65472]),
+        count=np.array([7, 5, 6, 1, 5]),
+    ),
+)
+HISTOGRAM = pa.list_(
+    pa.struct([("feature", pa.int32()), ("bin", pa.list_(pa.int32())), ("count", pa.list_(pa.uint64()))])
 )
 
 
@@ -55,6 +65,13 @@ def fields() -> dict[str, tuple[object, Any]]:
         "m4": (BODY.m4, doubles),
         "count": (BODY.count, pa.list_(pa.uint64())),
         "gram": (BODY.gram, pa.large_list(pa.float64())),
+        "histogram": (
+            [
+                {"feature": 0, "bin": [65472, 65473], "count": [7, 5]},
+                {"feature": 1, "bin": [-65473, 0, 65472], "count": [6, 1, 5]},
+            ],
+            HISTOGRAM,
+        ),
     }
 
 
@@ -62,15 +79,24 @@ def assert_same(got: SnapshotBody, wanted: SnapshotBody) -> None:
     assert (got.names, got.types, got.rows) == (wanted.names, wanted.types, wanted.rows)
     for name in ("shift", "count", "sum", "gram", "m3", "m4"):
         assert getattr(got, name).tobytes() == getattr(wanted, name).tobytes(), name
+    assert (got.histogram is None) == (wanted.histogram is None)
+    if got.histogram is not None:
+        for name, values in vars(got.histogram).items():
+            assert np.array_equal(values, getattr(wanted.histogram, name)), name
 
 
-def test_round_trip_and_bytes() -> None:
-    data = encode(BODY)
-    assert_same(decode(data), BODY)
+@pytest.mark.parametrize(
+    ("body", "digest"),
+    [
+        (BODY, "8161fab9b296259b9adf64227bc5f4354167547c3ddc31aafbaebbf43c64dacd"),
+        (changed(histogram=None), "5c7463e0b0b5df309a50ae70a7e67b4b7fbea51bc8ce3dcf3a8b211a8c965d92"),
+    ],
+)
+def test_round_trip_and_bytes(body: SnapshotBody, digest: str) -> None:
+    data = encode(body)
+    assert_same(decode(data), body)
     assert encode(decode(data)) == data
-    assert (
-        hashlib.sha256(data).hexdigest() == "5c7463e0b0b5df309a50ae70a7e67b4b7fbea51bc8ce3dcf3a8b211a8c965d92"
-    )
+    assert hashlib.sha256(data).hexdigest() == digest
 
 
 def test_the_form_is_that_of_the_contract() -> None:
@@ -92,10 +118,11 @@ def test_no_features_are_a_snapshot_too() -> None:
 def test_unknown_fields_are_ignored_and_absent_ones_are_not_known() -> None:
     cells = fields() | {"levels": (["x"], pa.list_(pa.utf8()))}
     assert_same(decode(stream(cells)), BODY)
-    del cells["m3"]
+    del cells["m3"], cells["histogram"]
     body = decode(stream(cells))
-    assert body.m3 is None
-    assert decode(encode(body)).m3 is None
+    for each in (body, decode(encode(body))):
+        assert each.m3 is None
+        assert each.histogram is None
 
 
 @pytest.mark.parametrize("name", ["names", "rows", "gram", "count"])
@@ -122,11 +149,41 @@ def test_a_needed_field_that_is_absent_is_named(name: str) -> None:
         ({"count": ([12, 13], pa.list_(pa.uint64()))}, "counts more than its 12 rows"),
         ({"rows": (2**63, pa.uint64())}, "counts more than"),
         ({"names": (["a", "a"], pa.list_(pa.utf8()))}, "not all different"),
+        ({"histogram": (None, HISTOGRAM)}, "histogram of the snapshot has a null"),
     ],
 )
 def test_what_does_not_fit_is_told(fault: dict[str, tuple[object, Any]], message: str) -> None:
     with pytest.raises(SnapshotError, match=message):
         decode(stream(fields() | fault))
+
+
+@pytest.mark.parametrize(
+    ("first", "message"),
+    [
+        ({"feature": 2}, "has a feature that is none of its 2"),
+        ({"feature": -1}, "has a feature that is none of its 2"),
+        ({"feature": 1}, "has its features twice or out of order"),
+        ({"feature": None}, "has a null"),
+        ({"bin": [1, None]}, "has a null"),
+        ({"bin": [65473, 65472]}, "of feature 'size' .* has a bin twice or out of order"),
+        ({"bin": [65472, 65472]}, "has a bin twice or out of order"),
+        ({"bin": [65472, 0x7FF << 6]}, "has a bin beyond the largest float64"),
+        ({"bin": [-(0x7FF << 6) - 1, 65472]}, "has a bin beyond the largest float64"),
+        ({"bin": [65472]}, "has a feature with more bins than counts, or fewer"),
+        ({"count": [7, 0]}, "has a bin with no rows, or with more than the feature has"),
+        ({"count": [7, 13]}, "has a bin with no rows, or with more than the feature has"),
+        ({"count": [7, 2**63]}, "counts more rows than there can be"),
+        ({"count": [7, 4]}, "of feature 'size' in the snapshot does not count its 12 rows"),
+        ({"bin": [], "count": []}, "does not count its 12 rows"),
+    ],
+)
+def test_a_histogram_that_is_none_is_told(first: dict[str, object], message: str) -> None:
+    cell = [
+        {"feature": 0, "bin": [65472, 65473], "count": [7, 5], **first},
+        {"feature": 1, "bin": [0], "count": [12]},
+    ]
+    with pytest.raises(SnapshotError, match=f"histogram .*{message}"):
+        decode(stream(fields() | {"histogram": (cell, HISTOGRAM)}))
 
 
 def test_a_field_that_comes_twice_is_refused() -> None:
