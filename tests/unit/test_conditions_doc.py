@@ -32,7 +32,7 @@ NEVER_IN_A_CONDITION = {
     "WatchExpired",
 }  # fmt: skip
 _PARTS = ("operator/symfed_operator", "node/symfed_node")
-_SHARED_ERRORS = ("errors", "kube_errors", "documents", "snapshot")
+_SHARED_ERRORS = ("errors", "kube_errors", "documents", "snapshot", "snapshot_histogram")
 _WRITTEN_BY = {"true", "false", "Exchanging"}
 
 
