@@ -14,7 +14,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from symfed_node.statistics.accumulate import accumulate, chunk_rows
+from symfed_node.statistics.accumulate import accumulate
+from symfed_node.statistics.device import CPU
 from symfed_node.statistics.doubledouble import DoubleDouble, FloatArray
 from symfed_node.statistics.histogram import count_values
 from symfed_node.statistics.merge import merge_snapshots
@@ -37,7 +38,7 @@ def cpu_times(*tasks: Callable[[], object]) -> list[float]:
 
 def syrk(columns: FloatArray) -> None:
     """The bare products of the same chunks."""
-    size = chunk_rows(columns.shape[0])
+    size = CPU.chunk_rows(columns.shape[0])
     for start in range(0, columns.shape[1], size):
         chunk = columns[:, start : start + size]
         chunk @ chunk.T

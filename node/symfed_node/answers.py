@@ -24,6 +24,7 @@ def sml_info(config: NodeConfig, project: Project, exchanger: Exchanger | None, 
         "fed_pulsing": bool(exchanger and exchanger.is_pulsing),
         "fed_has_error": bool(exchanger and exchanger.rounds.log.errors),
         "fed_is_admin": bool(membership and membership.admin),
+        "fed_computes_on": project.device.name,
         "rows": view.rows,
         "epoch": view.epoch,
     }

@@ -89,6 +89,13 @@ class UnknownOutcomeError(JournalError):
     status = HTTPStatus.INTERNAL_SERVER_ERROR
 
 
+class GpuError(NodeError):
+    """The GPU, which worked when the node started, failed."""
+
+    reason = "GpuFailed"
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
+
+
 class CorruptDataError(NodeError):
     """A file on the data volume is not what was written there."""
 

@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-import numpy as np
 import uvicorn
 
 from symfed_node.app import build_app
@@ -30,6 +29,7 @@ from symfed_node.modelstore import ModelStore
 from symfed_node.project import Project, epoch_milliseconds
 from symfed_node.routes.base import Node
 from symfed_node.settings import NodeSettings
+from symfed_node.statistics.device import Device, choose_device
 from symfed_node.status import Listener, OwnPeer, endlessly
 from symfed_wire.errors import SymfedError
 from symfed_wire.kube import Kube
@@ -65,7 +65,7 @@ def main() -> None:
 async def serve(settings: NodeSettings) -> None:
     """Recover, open the port, exchange, report; returns when the server was told to stop."""
     config, token = settings.read_config(), settings.read_token()
-    project = _recover(settings)
+    project = _recover(settings, choose_device(config.compute))
     _say_hello(settings, config, project)
     host, port = settings.host_and_port
     exchanger, report = None, _Report()
@@ -125,13 +125,13 @@ async def _watch(kube_config: KubeConfig, config: NodeConfig, listener: Listener
     await endlessly("the API server", watch)
 
 
-def _recover(settings: NodeSettings) -> Project:
+def _recover(settings: NodeSettings, device: Device) -> Project:
     folder = make_folder(settings.data)
     created = folder / "created"
     if not created.exists():
         write_atomically(created, str(epoch_milliseconds()).encode())
     journal = Journal(folder / "journal", checkpoint_bytes=settings.journal_checkpoint_bytes)
-    return Project(journal, ModelStore(folder / "models"), created=int(created.read_text()))
+    return Project(journal, ModelStore(folder / "models"), created=int(created.read_text()), device=device)
 
 
 def _make_exchanger(
@@ -151,16 +151,15 @@ def _say_hello(settings: NodeSettings, config: NodeConfig, project: Project) -> 
     membership = config.membership
     where = f"federation {membership.federation}" if membership else "no federation"
     log.info(
-        "node of project %s of customer %s, peer %s, %s; data in %s, %d rows recovered; %s with numpy %s",
+        "node of project %s of customer %s, peer %s, %s; data in %s, %d rows recovered",
         config.project,
         config.customer,
         config.uuid,
         where,
         settings.data,
         rows,
-        config.compute,
-        np.__version__,
     )
+    log.info("computing with %s", project.device.name)
 
 
 @contextmanager

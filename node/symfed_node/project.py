@@ -21,6 +21,7 @@ from symfed_node.models.linear import fit_linear
 from symfed_node.models.predict import linear_predictor, predict
 from symfed_node.modelstore import ModelInfo, ModelStore, Scope, StoredModel, linear_model_info
 from symfed_node.statistics.accumulate import accumulate, check_range, choose_shift
+from symfed_node.statistics.device import CPU, Device
 from symfed_node.statistics.doubledouble import FloatArray
 from symfed_node.statistics.errors import SchemaMismatchError
 from symfed_node.statistics.merge import align, digest, extend_features, rebase
@@ -78,6 +79,7 @@ class Project:
         *,
         created: int,
         clock: Callable[[], int] = epoch_milliseconds,
+        device: Device = CPU,
     ) -> None:
         self._journal = journal
         self._clock = clock
@@ -86,6 +88,7 @@ class Project:
         self._federated: Federated | None = None
         self.models = models
         self.created = created
+        self.device = device
 
     @property
     def local(self) -> Statistics | None:
@@ -123,15 +126,15 @@ class Project:
         """Add a frame's rows, all or none; on the disk when this returns.
 
         A `request` that was learnt before is answered as then; its frame is not read. Raises what
-        `read_frame` does, BadCellError, NotSupportedError, SchemaMismatchError, ValueOutOfRangeError and
-        JournalError; then nothing was learnt. Only after UnknownOutcomeError nobody knows.
+        `read_frame` does, BadCellError, NotSupportedError, SchemaMismatchError, ValueOutOfRangeError,
+        GpuError and JournalError; then nothing was learnt. Only after UnknownOutcomeError nobody knows.
         """
         with self._learning:
             known = self._learnt.requests.find(request) if request else None
             if known is not None:
                 return known
             columns = numeric_columns(read_frame())
-            batch = _batch(self.local, columns.features, columns.values)
+            batch = _batch(self.local, columns.features, columns.values, self.device)
             answer = Answer(columns.values.shape[1], columns.skipped, self._clock())
             record = Record(request, answer, batch if batch.rows else None)
             stats = _checked_sum(self.local, record.batch)
@@ -216,12 +219,14 @@ def check_build(view: View, algorithm: str, context: MLContext) -> tuple[list[in
     return inputs, targets[0]
 
 
-def _batch(local: Statistics | None, features: tuple[Feature, ...], values: FloatArray) -> Statistics:
+def _batch(
+    local: Statistics | None, features: tuple[Feature, ...], values: FloatArray, device: Device
+) -> Statistics:
     """The statistics of new rows, in the order and around the shift of those that are there."""
     if local is not None:
         _check_schema(local.features, features)
     # A shift of their own keeps the digits of rows that lie far from the first ones.
-    batch = accumulate(values, features, choose_shift(values))
+    batch = accumulate(values, features, choose_shift(values), device)
     with np.errstate(over="ignore", invalid="ignore"):  # `_checked_sum` names the feature afterwards
         return batch if local is None else rebase(align(batch, local.features), local.shift)
 

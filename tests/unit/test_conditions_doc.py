@@ -25,7 +25,8 @@ NEVER_IN_A_CONDITION = {
     "BootstrapFailed", "ConfigurationInvalid",
     # answers to calls at the node
     "BadCell", "NoInput", "NoSuchProject", "NoSuchModel", "NoSuchJob", "NoRows", "TooLarge", "JournalFailed",
-    "OutcomeUnknown", "RepeatedNonce", "ValueOutOfRange", "ModelNotPossible", "ConstantFeature", "Collinear",
+    "OutcomeUnknown", "GpuFailed", "RepeatedNonce", "ValueOutOfRange", "ModelNotPossible", "ConstantFeature",
+    "Collinear",
     # words in the message of another reason: PeerBehind
     "HeadRejected",
     # handled where it is raised

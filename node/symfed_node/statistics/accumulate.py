@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from symfed_node.statistics.device import CPU, Device
 from symfed_node.statistics.doubledouble import DoubleDouble, FloatArray
 from symfed_node.statistics.errors import SchemaMismatchError, ValueOutOfRangeError
 from symfed_node.statistics.histogram import count_values
 from symfed_node.statistics.shift import grid_shift
 from symfed_node.statistics.state import Feature, Positions, Statistics, empty, triangle
 
-_BLOCK = 24  # features whose chunk of 4096 rows, shifted and squared, stays in the second-level cache
+_BLOCK = 24 * 4096  # cells that, shifted and squared, stay in the second-level cache
 
 
 def complete_rows(columns: FloatArray) -> npt.NDArray[np.bool_]:
@@ -30,12 +31,15 @@ def choose_shift(columns: FloatArray) -> FloatArray:
     return grid_shift(columns.mean(axis=1), columns.std(axis=1))
 
 
-def accumulate(columns: FloatArray, features: Sequence[Feature], shift: FloatArray) -> Statistics:
+def accumulate(
+    columns: FloatArray, features: Sequence[Feature], shift: FloatArray, device: Device = CPU
+) -> Statistics:
     """The statistics of the n rows in `columns` (p, n) around `shift` (p,).
 
     Rows with missing values are to be left out before (`complete_rows`). Each chunk is one float64 matrix
-    product; the chunks are added in double-double. Raises ValueOutOfRangeError for infinite or too large
-    values and SchemaMismatchError when the number of columns is not that of the features.
+    product on the `device`; the chunks are added in double-double. Raises ValueOutOfRangeError for infinite
+    or too large values, SchemaMismatchError when the number of columns is not that of the features, and
+    GpuError.
     """
     p, n = columns.shape
     if p != len(features):
@@ -48,13 +52,13 @@ def accumulate(columns: FloatArray, features: Sequence[Feature], shift: FloatArr
     rows, of_columns = triangle(p)
     lower: Positions = rows * p + of_columns
     with np.errstate(over="ignore", invalid="ignore"):  # check_range names the feature afterwards
-        for chunk in _chunks(columns, stats.shift):
+        for chunk in _chunks(columns, stats.shift, device.chunk_rows(p)):
             minimum = np.minimum(minimum, chunk.minimum)
             maximum = np.maximum(maximum, chunk.maximum)
             total = total.add_float(chunk.sum)
             m3 = m3.add_float(chunk.m3)
             m4 = m4.add_float(chunk.m4)
-            gram = gram.add_float((chunk.x @ chunk.x.T).ravel()[lower])
+            gram = gram.add_float(device.gram(chunk.x).ravel()[lower])
     stats = replace(
         stats,
         rows=n,
@@ -93,11 +97,6 @@ def _is_finite(values: DoubleDouble) -> npt.NDArray[np.bool_]:
     return finite
 
 
-def chunk_rows(p: int) -> int:
-    """Rows per chunk, by measurement: long enough for the matrix product, short enough for the cache."""
-    return 4096 if p <= 200 else 2048
-
-
 @dataclass(frozen=True, eq=False)
 class _Chunk:
     """Some rows of all columns: `x` is valid until the next chunk, the others are (p,)."""
@@ -111,19 +110,20 @@ class _Chunk:
     maximum: FloatArray
 
 
-def _chunks(columns: FloatArray, shift: FloatArray) -> Iterator[_Chunk]:
-    """`columns` (p, n) chunk by chunk; the work per element goes by blocks of features, in the cache."""
+def _chunks(columns: FloatArray, shift: FloatArray, rows: int) -> Iterator[_Chunk]:
+    """`columns` (p, n) by chunks of `rows`; the work per element goes by blocks of features, in the cache."""
     p, n = columns.shape
-    size = min(n, chunk_rows(p))
+    size = min(n, rows)
+    features = min(p, max(1, _BLOCK // size))
     # Rows a power of two apart would compete for the same lines of the cache, hence the eight more.
     centred = np.empty((p, size + 8))
-    squares = np.empty((min(p, _BLOCK), size + 8))
+    squares = np.empty((features, size + 8))
     for start in range(0, n, size):
         values = columns[:, start : start + size]
         x = centred[:, : values.shape[1]]
         total, m3, m4, minimum, maximum = np.empty((5, p))
-        for first in range(0, p, _BLOCK):
-            block = slice(first, min(first + _BLOCK, p))
+        for first in range(0, p, features):
+            block = slice(first, min(first + features, p))
             np.subtract(values[block], shift[block, None], out=x[block])
             np.minimum.reduce(values[block], axis=1, out=minimum[block])
             np.maximum.reduce(values[block], axis=1, out=maximum[block])

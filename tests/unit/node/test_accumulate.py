@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_iris
 
-from symfed_node.statistics.accumulate import accumulate, choose_shift, chunk_rows, complete_rows
+from symfed_node.statistics.accumulate import accumulate, choose_shift, complete_rows
+from symfed_node.statistics.device import CPU
 from symfed_node.statistics.doubledouble import DoubleDouble, FloatArray
 from symfed_node.statistics.errors import SchemaMismatchError, ValueOutOfRangeError
 from symfed_node.statistics.merge import add, rebase
@@ -45,7 +46,7 @@ def test_sums_are_those_of_the_rows(p: int, n: int) -> None:
 
 
 def test_whole_numbers_are_summed_exactly_over_many_chunks() -> None:
-    n = 3 * chunk_rows(2) + 5
+    n = 3 * CPU.chunk_rows(2) + 5
     columns = np.random.default_rng(2).integers(-(2**20), 2**20, size=(2, n)).astype(np.float64)
     stats = accumulate(columns, features(2), np.zeros(2))
     a, b = ([int(value) for value in column] for column in columns)

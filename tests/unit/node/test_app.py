@@ -17,6 +17,7 @@ from symfed_node.journal import Journal
 from symfed_node.modelstore import ModelStore
 from symfed_node.project import Project
 from symfed_node.routes.base import Node
+from symfed_node.statistics.device import CPU
 from symfed_wire.envelope import status_name
 from symfed_wire.jobs import slot_of
 from symfed_wire.node_config import NodeConfig, PeerSecrets
@@ -155,6 +156,7 @@ async def test_info(client: Client) -> None:
             "fed_pulsing": False,
             "fed_has_error": False,
             "fed_is_admin": False,
+            "fed_computes_on": CPU.name,
             "rows": 20,
             "epoch": 0,
         },
