@@ -1,5 +1,6 @@
 """Calls that a project's node answers: found, forwarded, and passed back."""
 
+from datetime import UTC, datetime
 from urllib.parse import quote
 
 from fastapi import Request
@@ -10,7 +11,8 @@ from symfed_api.errors import BadRequestError, NotReadyError
 from symfed_api.gateway import Gateway, body_of
 from symfed_api.nodes import NodeAnswer, NodeCall, NodeUnavailableError
 from symfed_api.objects import find_peer, get_project
-from symfed_wire.resources import FederationPeer, find_condition
+from symfed_api.readiness import not_ready_text, standstill
+from symfed_wire.resources import FederationPeer
 
 REQUEST_ID_LENGTH = 64
 
@@ -22,7 +24,7 @@ async def forward_to_project(gateway: Gateway, caller: Caller, project: str, req
 
 
 async def forward(gateway: Gateway, caller: Caller, peer: FederationPeer, request: Request) -> Response:
-    """Forward a request to a peer's node; waits for one that is starting, up to the deadline."""
+    """Forward a request to a peer's node. Raises NotReadyError, NodeBrokeOffError."""
     call = NodeCall(
         verb=caller.line.verb,
         path="/" + "/".join(caller.line.path.split("/")[4:]),  # as sent, after /symetry/rest/{cid}
@@ -32,14 +34,31 @@ async def forward(gateway: Gateway, caller: Caller, peer: FederationPeer, reques
         request_id=_request_id(request),
         nonce=request.headers.get("sym-nonce", ""),
     )
-    namespace, name = peer.metadata.namespace, peer.metadata.name
-    try:
-        found = await gateway.nodes.call(namespace, name, call, seconds=gateway.settings.wait_seconds)
-    except NodeUnavailableError as error:
-        now = await find_peer(gateway.kube, namespace, name)
-        raise NotReadyError(not_ready_text(now or peer, str(error))) from error
+    found = await ask_node(gateway, peer, call)
     base = gateway.settings.external_url or f"{request.url.scheme}://{request.url.netloc}"
     return passed_back(found, base + _prefix(caller))
+
+
+async def ask_node(gateway: Gateway, peer: FederationPeer, call: NodeCall) -> NodeAnswer:
+    """Call a peer's node; waits for one that is starting, and not for one that will not come by itself.
+
+    Raises NotReadyError in the operator's words, NodeBrokeOffError.
+    """
+    namespace, name = peer.metadata.namespace, peer.metadata.name
+    now = peer
+
+    async def is_hopeless() -> bool:
+        nonlocal now
+        found = await find_peer(gateway.kube, namespace, name)
+        now = found or now
+        return found is None or standstill(found, datetime.now(UTC)) is not None
+
+    try:
+        return await gateway.nodes.call(
+            namespace, name, call, seconds=gateway.settings.wait_seconds, is_hopeless=is_hopeless
+        )
+    except NodeUnavailableError as error:
+        raise NotReadyError(not_ready_text(now, str(error), datetime.now(UTC))) from error
 
 
 def passed_back(found: NodeAnswer, base: str) -> Response:
@@ -48,16 +67,6 @@ def passed_back(found: NodeAnswer, base: str) -> Response:
     if headers.get("location", "").startswith("/"):
         headers["location"] = base + headers["location"]
     return Response(found.body, found.status, headers, "application/json")
-
-
-def not_ready_text(peer: FederationPeer, seen: str) -> str:
-    """Why a peer's node does not answer: what the operator says, else what was seen."""
-    for name in ("Joined", "NodeReady"):
-        condition = find_condition(peer.status.conditions, name)
-        if condition is not None and condition.status != "True":
-            seen = f"{condition.reason}: {condition.message}" if condition.message else condition.reason
-            break
-    return f"Project {peer.spec.project} is not ready: {seen}"
 
 
 def _request_id(request: Request) -> str:

@@ -1,6 +1,7 @@
 """The way out to the peers' nodes: one HTTP call, repeated while the node is starting."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import httpx
@@ -94,8 +95,16 @@ class Nodes:
         """Close the connections."""
         await self._http.aclose()
 
-    async def call(self, namespace: str, name: str, call: NodeCall, *, seconds: float) -> NodeAnswer:
-        """Call a node, again and again for that many seconds while it is starting.
+    async def call(
+        self,
+        namespace: str,
+        name: str,
+        call: NodeCall,
+        *,
+        seconds: float,
+        is_hopeless: Callable[[], Awaitable[bool]] | None = None,
+    ) -> NodeAnswer:
+        """Call a node, again and again for that many seconds while it is starting and not hopeless.
 
         A nonce is sent once: a node that may have seen it would refuse the second, so its caller repeats.
         Raises NodeUnavailableError with what was seen last, and NodeBrokeOffError when the connection broke
@@ -108,6 +117,8 @@ class Nodes:
                 return await self._call_once(namespace, name, call)
             except NodeUnavailableError as error:
                 if loop.time() + pause > deadline or (call.nonce and error.may_have_arrived):
+                    raise
+                if is_hopeless is not None and await is_hopeless():
                     raise
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -199,9 +199,9 @@ class Tenant:
     def set_condition(
         self, kind: str, name: str, type_: str, status: str, reason: str, message: str = ""
     ) -> None:
-        """A condition as the operator writes it."""
+        """A condition as the operator wrote it an hour ago."""
         condition = {"type": type_, "status": status, "reason": reason, "message": message}
-        condition["lastTransitionTime"] = "2026-11-22T10:00:00Z"
+        condition["lastTransitionTime"] = f"{datetime.now(UTC) - timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}"
         self.set_status(kind, name, conditions=[condition])
 
     def set_status(self, kind: str, name: str, **status: Any) -> None:
@@ -246,7 +246,9 @@ class RunningGateway:
 
 
 @contextmanager
-def started_gateway(control_plane: ControlPlane, nodes: Nodes, folder: Path) -> Iterator[RunningGateway]:
+def started_gateway(
+    control_plane: ControlPlane, nodes: Nodes, folder: Path, **changes: str
+) -> Iterator[RunningGateway]:
     """The console script, with deadlines that a test can wait for."""
     listen = f"127.0.0.1:{free_port()}"
     environment = {
@@ -259,6 +261,7 @@ def started_gateway(control_plane: ControlPlane, nodes: Nodes, folder: Path) -> 
         "SYMFED_WAIT_SECONDS": "2",
         "SYMFED_VERDICT_SECONDS": "1",
         "SYMFED_GRANT_SECONDS": "0.5",
+        **changes,
     }
     log = folder / "gateway.log"
     with log.open("wb") as file:

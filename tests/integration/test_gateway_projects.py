@@ -2,12 +2,13 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 
 import pytest
 
 from symfed_api.unsupported import CALLS
-from tests.integration.gateway import NONCE, Nodes, Tenant, text_of
-from tests.integration.servers import wait_until
+from tests.integration.gateway import NONCE, NewTenant, Nodes, Tenant, started_gateway, text_of
+from tests.integration.servers import ControlPlane, wait_until
 
 
 def test_a_project_is_made_from_its_map(tenant: Tenant) -> None:
@@ -50,14 +51,35 @@ def test_what_this_version_does_not_do_it_says(tenant: Tenant, verb: str, path: 
     assert text_of(tenant.call(verb, path)) == (501, f"{verb} {path[1:]} is not supported by this version")
 
 
+def test_a_call_does_not_wait_for_a_node_that_cannot_start(
+    new_tenant: NewTenant, control_plane: ControlPlane, nodes: Nodes, tmp_path: Path
+) -> None:
+    tenant = new_tenant()
+    with started_gateway(control_plane, nodes, tmp_path, SYMFED_WAIT_SECONDS="3600") as own:
+        tenant.url = own.url  # a call that waits there fails by the client's time-out
+        tenant.call("POST", "/projects", "pid=p1")
+        tenant.set_condition("federationpeers", "p1", "NodeReady", "False", "Unschedulable", "0/3 nodes")
+        for verb, path in (("POST", "/projects/p1/learn"), ("GET", "/projects/p1/info")):
+            stuck = tenant.call(verb, path)
+            assert text_of(stuck) == (503, "Project p1 is not ready: Unschedulable: 0/3 nodes")
+            assert stuck.headers["Retry-After"] == "5"
+        with ThreadPoolExecutor() as pool:
+            tenant.set_condition(
+                "federationpeers", "p1", "NodeReady", "False", "Starting", "the pod is Pending"
+            )
+            waiting = pool.submit(tenant.call, "GET", "/projects/p1/info")
+            tenant.give_node("p1", nodes)
+            assert waiting.result().status_code == 200
+
+
 def test_data_calls_go_to_the_projects_node(tenant: Tenant, nodes: Nodes) -> None:
     created = tenant.call("POST", "/projects", "pid=p1&type=cpu&persist=true", plain="{}")
     assert text_of(created) == (201, "Project Created with id:p1")
     exists = tenant.call("POST", "/projects", "pid=p1", plain="{}")
     assert text_of(exists) == (409, f"Customer [{tenant.id}] already have SYMETRYML with id[p1], ")
-    tenant.set_condition("federationpeers", "p1", "NodeReady", "False", "Unschedulable", "0/3 nodes")
+    tenant.set_condition("federationpeers", "p1", "NodeReady", "False", "Starting", "the pod is Pending")
     early = tenant.call("POST", "/projects/p1/learn", plain="{}")
-    assert text_of(early) == (503, "Project p1 is not ready: Unschedulable: 0/3 nodes")
+    assert text_of(early) == (503, "Project p1 is not ready: Starting: the pod is Pending")
     assert early.headers["Retry-After"] == "5"
 
     tenant.put_secret("p1-token", {"token": "t1"})

@@ -10,7 +10,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from symfed_api.admission import Claim, InvitationRefusedError, check_claim, keys_digest
 from symfed_api.errors import TooManyFailuresError
 from symfed_api.federation_info import describe
-from symfed_api.forwarding import not_ready_text
 from symfed_api.inviting import ReadyFederation, invitation_keys
 from symfed_api.jobs import merge_values
 from symfed_api.leaving import LeaveRefusedError, check_leave, claimed_uuid
@@ -182,14 +181,6 @@ def test_federation_info_of_a_joined_peer_is_what_its_invitation_said() -> None:
     told = {"symfed.dev/federation-name": "iris", "symfed.dev/federation-schedule": "h3"}
     info = describe(hosted(metadata={"name": "p2", "annotations": told}), None, {})
     assert (info["fed_name"], info["sync_sched"], info["peersInfo"]) == ("iris", "h3", {})
-
-
-def test_why_a_project_is_not_ready() -> None:
-    condition = {"type": "NodeReady", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes"}
-    assert not_ready_text(hosted(status={"conditions": [condition]}), "seen") == (
-        "Project p1 is not ready: Unschedulable: 0/3 nodes"
-    )
-    assert not_ready_text(hosted(), "the node is starting") == "Project p1 is not ready: the node is starting"
 
 
 def test_jobs_of_several_nodes_are_one_list() -> None:

@@ -76,6 +76,18 @@ async def test_a_node_without_endpoint_is_asked_again(call: NodeCall) -> None:
     assert (await node.call(call)).status == 200
 
 
+async def test_a_node_that_is_hopeless_is_not_waited_for() -> None:
+    node, asked = Node(httpx.ConnectError("refused")), iter([False, True])
+
+    async def is_hopeless() -> bool:
+        return next(asked)
+
+    async with node.nodes() as nodes:
+        with pytest.raises(NodeUnavailableError, match="accepts no connections"):
+            await nodes.call("ns", "p1", LEARN, seconds=3600, is_hopeless=is_hopeless)
+    assert len(node.requests) == 2
+
+
 @pytest.mark.parametrize("call", [WITH_ID, NodeCall("GET", "/jobs")])
 @pytest.mark.parametrize("first", [answer(503), httpx.ReadError("broken")])
 async def test_what_is_safe_to_repeat_is_repeated(call: NodeCall, first: httpx.Response | Exception) -> None:

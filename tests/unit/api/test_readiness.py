@@ -1,0 +1,103 @@
+"""For which conditions of a peer a call waits, and for which it is answered at once."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from symfed_api.readiness import SETTLING, not_ready_text, standstill
+from symfed_wire.resources import Condition, FederationPeer
+
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+CONDITIONS_DOC = Path(__file__).parents[3] / "docs" / "conditions.md"
+
+STANDS_STILL = {
+    *("NameTaken", "NoSlot", "RecordDamaged", "Forbidden", "Invalid", "FailedCreate", "Unschedulable"),
+    *("SchedulingGated", "ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName"),
+    *("CreateContainerConfigError", "CreateContainerError", "RunContainerError", "CrashLoopBackOff"),
+    *("ContainerCannotRun", "StartError"),
+}
+PASSES = {
+    *("NotStarted", "Starting", "Terminated", "VolumeNotResized", "KubernetesError", "SchedulerError"),
+    *("OOMKilled", "Error", "Completed", "ContainerStatusUnknown"),
+}
+
+
+def peer(*conditions: tuple[str, str, str], age: timedelta | None = SETTLING) -> FederationPeer:
+    """A peer with conditions (type, status, reason) of that age, each with a message."""
+    since = None if age is None else NOW - age
+    found = tuple(
+        Condition(type=name, status=status, reason=reason, message="so", last_transition_time=since)
+        for name, status, reason in conditions
+    )
+    made = FederationPeer.model_validate({"metadata": {"name": "p1"}, "spec": {"project": "p1"}})
+    return made.model_copy(update={"status": made.status.model_copy(update={"conditions": found})})
+
+
+def test_every_documented_reason_is_decided_here() -> None:
+    section = CONDITIONS_DOC.read_text().partition("### NodeReady\n")[2].partition("\n### ")[0]
+    assert set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) == STANDS_STILL | PASSES | {"Ready"}
+
+
+@pytest.mark.parametrize("reason", sorted(STANDS_STILL))
+def test_what_stays_until_somebody_acts(reason: str) -> None:
+    found = standstill(peer(("Joined", "True", "Granted"), ("NodeReady", "False", reason)), NOW)
+    assert found is not None
+    assert found.reason == reason
+
+
+@pytest.mark.parametrize("reason", sorted(PASSES))
+def test_what_passes_by_itself(reason: str) -> None:
+    assert standstill(peer(("NodeReady", "False", reason)), NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("age", "stands_still"),
+    [(SETTLING, True), (SETTLING - timedelta(seconds=1), False), (timedelta(0), False), (None, True)],
+)
+def test_a_pod_that_was_just_refused_may_still_start(age: timedelta | None, *, stands_still: bool) -> None:
+    found = standstill(peer(("NodeReady", "False", "Unschedulable"), age=age), NOW)
+    assert (found is not None) is stands_still
+
+
+@pytest.mark.parametrize(
+    ("joined", "node", "stands_still"),
+    [
+        (("Joined", "False", "InvitationRefused"), ("NodeReady", "False", "NotStarted"), True),
+        (("Joined", "False", "InvitationRefused"), None, True),
+        (("Joined", "False", "InvitationIncomplete"), None, True),
+        (("Joined", "False", "Removed"), ("NodeReady", "False", "NotStarted"), True),
+        (("Joined", "False", "Removed"), ("NodeReady", "False", "Starting"), False),
+        (("Joined", "False", "Removed"), ("NodeReady", "True", "Ready"), False),
+        (("Joined", "False", "AwaitingAdmin"), ("NodeReady", "False", "NotStarted"), False),
+        (("Joined", "False", "AdminUnreachable"), None, False),
+        (("Joined", "True", "Granted"), ("NodeReady", "True", "Ready"), False),
+        (None, None, False),
+    ],
+)
+def test_without_a_place_there_is_no_node(
+    joined: tuple[str, str, str] | None, node: tuple[str, str, str] | None, *, stands_still: bool
+) -> None:
+    found = standstill(peer(*(condition for condition in (joined, node) if condition)), NOW)
+    assert (found is not None) is stands_still
+
+
+@pytest.mark.parametrize(
+    ("conditions", "why"),
+    [
+        ([], "seen"),
+        ([("NodeReady", "True", "Ready")], "seen"),
+        ([("NodeReady", "False", "Starting")], "Starting: so"),
+        (
+            [("Joined", "False", "AwaitingAdmin"), ("NodeReady", "False", "NotStarted")],
+            "AwaitingAdmin: so",
+        ),
+        (
+            [("Joined", "False", "Removed"), ("NodeReady", "False", "Unschedulable")],
+            "Unschedulable: so",
+        ),
+    ],
+)
+def test_the_caller_is_told_what_holds_the_node_up(conditions: list[tuple[str, str, str]], why: str) -> None:
+    assert not_ready_text(peer(*conditions), "seen", NOW) == f"Project p1 is not ready: {why}"
