@@ -37,7 +37,7 @@ from symfed_operator.records import (
     federation_record_name,
     new_federation_record,
 )
-from symfed_operator.removal import announce, remove_members
+from symfed_operator.removal import remove_members
 from symfed_operator.retention import free, retain, with_retained
 from symfed_wire.documents import Signed
 from symfed_wire.errors import SymfedError
@@ -166,9 +166,9 @@ async def _settle_members(
     document = stored.record.document
     if document is None:
         raise TypeError("a document is stored before anything is published")
+    faults: list[SymfedError] = []
     if members.leaving or not admits:
-        await announce(context, wanted, document)
-    faults = await remove_members(context, wanted, members.leaving, retains=retains)
+        faults = await remove_members(context, wanted, document, members.leaving, retains=retains)
     left_out = tuple(str(error) for error in members.left_out)
     return _Settled(stored.record, wanted, document, members.active, left_out, tuple(faults))
 

@@ -17,26 +17,32 @@ from symfed_wire.names import grant_secret
 _log = logging.getLogger(__name__)
 
 
-async def announce(context: Context, wanted: ManagedFederation, document: Signed) -> None:
-    """The others read of a removal before the member is cut; where they cannot, they read of it after."""
-    try:
-        await context.backend.publish_document(wanted, document)
-    except BackendError as error:
-        _log.info("federation %s: the document comes after the removal: %s", wanted.uid, error)
-
-
 async def remove_members(
-    context: Context, wanted: ManagedFederation, leaving: Sequence[LeavingMember], *, retains: bool
+    context: Context,
+    wanted: ManagedFederation,
+    document: Signed,
+    leaving: Sequence[LeavingMember],
+    *,
+    retains: bool,
 ) -> list[SymfedError]:
-    """Remove each; an error costs its own member alone. Returns the errors.
+    """Publish the document without them, then remove each; an error costs its own member alone.
 
-    `retains`: what they have stored stays.
+    `retains`: what they have stored stays. Returns the errors.
     """
+    await _announce(context, wanted, document)
     faults: list[SymfedError] = []
     for member in leaving:
         with noting(faults, f"federation {wanted.uid}: removing {peer_key(member.peer.metadata)}"):
             await _remove(context, wanted, member, retains=retains)
     return faults
+
+
+async def _announce(context: Context, wanted: ManagedFederation, document: Signed) -> None:
+    """The others read of a removal before the member is cut; where they cannot, they read of it after."""
+    try:
+        await context.backend.publish_document(wanted, document)
+    except BackendError as error:
+        _log.info("federation %s: the document comes after the removal: %s", wanted.uid, error)
 
 
 async def _remove(

@@ -84,6 +84,10 @@ class PodRunner:
         """The pod of a FederationPeer, if it runs."""
         return self._pods.get((namespace, name))
 
+    def volume(self, namespace: str, claim: str) -> Path:
+        """The folder that stands for a claim's volume."""
+        return self._folder / namespace / "volumes" / claim
+
     def logs(self) -> str:
         """The last lines of every node, and what kept this from running them, for a test that failed."""
         nodes = [
@@ -130,8 +134,8 @@ class PodRunner:
         claims = [
             v["persistentVolumeClaim"]["claimName"] for v in volumes.values() if "persistentVolumeClaim" in v
         ]
-        data = folder / (claims[0] if claims else sts["metadata"]["uid"])
-        data.mkdir(exist_ok=True)
+        data = self.volume(namespace, claims[0] if claims else sts["metadata"]["uid"])
+        data.mkdir(parents=True, exist_ok=True)
         kubeconfig = folder / "kubeconfig"
         account = spec["serviceAccountName"]
         self._control_plane.write_service_account_kubeconfig(kubeconfig, namespace, account)

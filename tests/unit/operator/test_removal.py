@@ -12,12 +12,13 @@ from symfed_operator.errors import raise_first
 from symfed_operator.members import LeavingMember
 from symfed_operator.queue import Key
 from symfed_operator.records import FederationRecord, MemberRecord, Stored, new_federation_record
-from symfed_operator.removal import announce, remove_members
+from symfed_operator.removal import remove_members
 from symfed_operator.retention import with_retained
 from symfed_wire.documents import Signed
 from symfed_wire.kube_errors import ConflictError
 from symfed_wire.resources import FederationPeer
 
+DOCUMENT = Signed(payload="e30=", key="k", sig="s")
 WANTED = ManagedFederation("u1", "iris", new_federation_seeds(), 1 << 24)
 
 
@@ -30,19 +31,25 @@ class _Outside:
     retained: list[MemberSeeds] = field(default_factory=list)
     deleted: list[str] = field(default_factory=list)
     queued: list[Key] = field(default_factory=list)
+    done: list[str] = field(default_factory=list)
+    is_full: bool = False
 
     async def remove_member(self, _wanted: ManagedFederation, seeds: MemberSeeds) -> None:
         if seeds == self.broken:
             raise UnreachableError("no answer")
         self.removed.append(seeds)
+        self.done.append("cut and freed")
 
     async def retain_member(self, _wanted: ManagedFederation, seeds: MemberSeeds) -> None:
         self.retained.append(seeds)
 
     async def publish_document(self, _wanted: ManagedFederation, _document: Signed) -> None:
-        raise BackendError("stream is missing")
+        if self.is_full:
+            raise BackendError("stream is full")
+        self.done.append("document")
 
     async def delete(self, name: str) -> None:
+        self.done.append("record")
         self.deleted.append(name)
 
     def add(self, key: Key, _after: float = 0.0) -> None:
@@ -74,7 +81,7 @@ def _leaving(name: str) -> LeavingMember:
 async def test_one_that_cannot_be_removed_stops_no_other() -> None:
     first, second = _leaving("first"), _leaving("second")
     outside = _Outside(broken=first.stored.record.seeds)
-    faults = await remove_members(outside.context(), WANTED, [first, second], retains=False)
+    faults = await remove_members(outside.context(), WANTED, DOCUMENT, [first, second], retains=False)
     assert [fault.reason for fault in faults] == ["Unreachable"]
     assert outside.deleted == ["member-second"]
     assert outside.queued == [Key("peer", "n", "second")]
@@ -83,7 +90,7 @@ async def test_one_that_cannot_be_removed_stops_no_other() -> None:
 async def test_what_a_retained_member_stored_stays() -> None:
     leaving = _leaving("first")
     outside = _Outside()
-    assert await remove_members(outside.context(), WANTED, [leaving], retains=True) == []
+    assert await remove_members(outside.context(), WANTED, DOCUMENT, [leaving], retains=True) == []
     assert (outside.removed, outside.retained) == ([], [leaving.stored.record.seeds])
     assert outside.deleted == ["member-first"]
 
@@ -99,8 +106,16 @@ def test_the_keys_of_what_stays_are_in_the_federations_record_once() -> None:
     assert FederationRecord.model_validate_json(both.model_dump_json(by_alias=True)) == both
 
 
+async def test_the_others_hear_of_it_first_and_the_record_goes_last() -> None:
+    outside = _Outside()
+    assert await remove_members(outside.context(), WANTED, DOCUMENT, [_leaving("first")], retains=False) == []
+    assert outside.done == ["document", "cut and freed", "record"]
+
+
 async def test_a_document_that_cannot_be_published_stops_no_removal() -> None:
-    await announce(_Outside().context(), WANTED, Signed(payload="e30=", key="k", sig="s"))
+    outside = _Outside(is_full=True)
+    assert await remove_members(outside.context(), WANTED, DOCUMENT, [_leaving("first")], retains=False) == []
+    assert outside.done == ["cut and freed", "record"]
 
 
 def test_a_conflict_is_raised_only_where_nothing_else_is_wrong() -> None:
