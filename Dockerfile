@@ -1,4 +1,5 @@
 # One image per part: docker build --build-arg PART=operator|gateway|node -t symfed-operator .
+# For gpu nodes: docker build --build-arg PART=node --build-arg EXTRAS=node,gpu -t symfed-node-gpu .
 # Both stages start from the same image, so that the environment meets the Python it was made for.
 ARG BASE=python:3.13-slim
 
@@ -12,9 +13,12 @@ RUN python3 -m venv /tools \
  && awk '/^[^ #]/ { wanted = /^uv==/ } wanted' requirements.lock > uv.txt \
  && /tools/bin/pip install --quiet --disable-pip-version-check --no-cache-dir --require-hashes --no-deps -r uv.txt
 ARG PART
+# the extras of pyproject.toml that go into the image, separated by commas
+ARG EXTRAS=${PART}
 RUN /tools/bin/uv venv --quiet --python "$(command -v python3)" /opt/venv \
  && /tools/bin/uv pip install --quiet --no-cache --compile-bytecode --python /opt/venv/bin/python \
-      --constraint requirements.lock --requirement pyproject.toml --extra "${PART}" \
+      --constraint requirements.lock --requirement pyproject.toml \
+      $(echo "${EXTRAS}" | tr , '\n' | sed 's/^/--extra /') \
  && cd /opt/venv/lib/python3*/site-packages \
  && rm -rf pyarrow/include pyarrow/src pyarrow/tests pyarrow/*_flight* pyarrow/*_s3* \
       numpy/*/tests scipy/*/tests scipy/*/*/tests \
@@ -35,6 +39,8 @@ RUN /tools/bin/uv pip install --quiet --no-cache --compile-bytecode --no-deps --
 
 FROM ${BASE}
 ENV PATH=/opt/symfed/bin:/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+# cupy would keep what it compiles in the home folder, which no pod may write to
+ENV CUPY_CACHE_DIR=/tmp/cupy
 # libraries ask for the name of the user that they run as
 RUN groupadd --gid 10001 symfed \
  && useradd --uid 10001 --gid 10001 --no-create-home --home-dir / --shell /usr/sbin/nologin symfed

@@ -29,6 +29,8 @@ class NodeSettings:
     """What all nodes have in common."""
 
     image: str
+    gpu_image: str
+    """of peers that compute on a GPU"""
     pull_policy: str
     gateway_namespace: str
 

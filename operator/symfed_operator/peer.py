@@ -29,6 +29,7 @@ from symfed_operator.records import (
     new_peer_record,
     peer_record_name,
 )
+from symfed_operator.settings import Settings
 from symfed_operator.slots import choose_slot, project_holder
 from symfed_operator.statefulset import stateful_set
 from symfed_wire.kube import (
@@ -169,7 +170,7 @@ async def _apply_children(
     kube, meta = context.kube, peer.metadata
     if not place.may_start:
         return node_ready(None, None)
-    settings = node_settings(context)
+    settings = node_settings(context.settings)
     config = await _node_config(context, peer, record, place)
     children = node_children(peer, settings)
     await create_child(kube, SECRETS, token_secret_manifest(peer, secrets.token_urlsafe(_TOKEN_BYTES)))
@@ -228,10 +229,14 @@ async def _node_config(
     )
 
 
-def node_settings(context: Context) -> NodeSettings:
+def node_settings(settings: Settings) -> NodeSettings:
     """What all nodes have in common, out of the operator's settings."""
-    settings = context.settings
-    return NodeSettings(settings.node_image, settings.node_image_pull_policy, settings.gateway_namespace)
+    return NodeSettings(
+        image=settings.node_image,
+        gpu_image=settings.node_gpu_image or settings.node_image,
+        pull_policy=settings.node_image_pull_policy,
+        gateway_namespace=settings.gateway_namespace,
+    )
 
 
 def _new_record() -> PeerRecord:

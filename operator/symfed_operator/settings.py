@@ -32,6 +32,8 @@ class Settings(BaseSettings):
     nats_operator_file: Path = Path("/etc/symfed/nats-operator/signing-seed")
     nats_system_creds: Path = Path("/etc/symfed/nats-system/user.creds")
     node_image: str
+    node_gpu_image: str = ""
+    """of peers with `compute.type: gpu`; empty: as the others"""
     node_image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
     gateway_service_account: str = Field("symfed-system/symfed-gateway", pattern=r"^[a-z0-9-]+/[a-z0-9.-]+$")
     health_listen: str = Field("0.0.0.0:8081", pattern=r":\d+$")

@@ -99,7 +99,7 @@ def _container(peer: FederationPeer, settings: NodeSettings) -> JsonObject:
     }
     return {
         "name": COMPONENT_NODE,
-        "image": settings.image,
+        "image": settings.gpu_image if peer.spec.compute.type == "gpu" else settings.image,
         "imagePullPolicy": settings.pull_policy,
         "env": [{"name": name, "value": value} for name, value in environment.items()],
         "ports": [{"name": "http", "containerPort": NODE_PORT, "protocol": "TCP"}],

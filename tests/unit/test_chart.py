@@ -168,6 +168,14 @@ def test_addresses_inside_and_outside() -> None:
     assert port["nodePort"] == 30422
 
 
+def test_gpu_nodes_have_an_image_of_their_own_where_one_is_given(objects: list[Object]) -> None:
+    assert "SYMFED_NODE_GPU_IMAGE" not in environment(objects, "Deployment", "symfed-operator")
+    given = render("images.nodeGpu.repository=r.example/symfed-node-gpu", "images.nodeGpu.tag=0.2.0")
+    operator = environment(given, "Deployment", "symfed-operator")
+    assert operator["SYMFED_NODE_GPU_IMAGE"] == "r.example/symfed-node-gpu:0.2.0"
+    assert operator["SYMFED_NODE_IMAGE"] == "symfed-node:0.1.0"
+
+
 def test_pods_are_reached_at_the_ports_that_they_serve_and_no_other(objects: list[Object]) -> None:
     """NATS' monitoring names all customers' accounts and addresses. The kubelet's probes always pass."""
     open_ports = {}

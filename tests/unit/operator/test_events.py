@@ -7,6 +7,8 @@ from pydantic import JsonValue, ValidationError
 
 from symfed_operator.errors import SlotsExhaustedError
 from symfed_operator.events import child_keys, federation_keys, namespace_keys, peer_keys
+from symfed_operator.manifests import NodeSettings
+from symfed_operator.peer import node_settings
 from symfed_operator.queue import Key
 from symfed_operator.settings import Settings
 from symfed_operator.slots import choose_slot, project_holder
@@ -79,6 +81,14 @@ def test_settings_by_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.nats_internal_hosts == ("nats://a:4222", "nats://b:4222")
     assert settings.nats_operator_file == Path("/etc/symfed/nats-operator/signing-seed")
     assert (settings.gateway_namespace, settings.gateway_account_name) == ("system", "gateway")
+    assert node_settings(settings).gpu_image == "symfed-node:1"
+    monkeypatch.setenv("SYMFED_NODE_GPU_IMAGE", "symfed-node-gpu:1")
+    assert node_settings(Settings()) == NodeSettings(
+        image="symfed-node:1",
+        gpu_image="symfed-node-gpu:1",
+        pull_policy="IfNotPresent",
+        gateway_namespace="system",
+    )
     monkeypatch.delenv("SYMFED_NODE_IMAGE")
     with pytest.raises(ValidationError, match="node_image"):
         Settings()

@@ -19,7 +19,7 @@ from symfed_wire.resources import FederationPeer
 
 APPROVALS = Path(__file__).parent / "approvals"
 CASES = sorted(path.name.removesuffix(".input.yaml") for path in APPROVALS.glob("*.input.yaml"))
-SETTINGS = NodeSettings("symfed-node:1", "IfNotPresent", "symfed-system")
+SETTINGS = NodeSettings("symfed-node:1", "symfed-node-gpu:1", "IfNotPresent", "symfed-system")
 GRANT = NatsGrant(
     hosts=("nats://n:4222",),
     writer_jwt="w",

@@ -97,6 +97,7 @@ def _info_table(name: str, project: ProjectInfo | str, federation: FederationInf
         pairs += [
             ("state", "ready"),
             ("type", project.type),
+            ("computes on", project.computes_on),
             ("attributes", ", ".join(f"{name} ({kind})" for name, kind in attributes)),
             ("rows", "" if project.rows is None else str(project.rows)),
             ("models", ", ".join(project.models)),

@@ -17,6 +17,13 @@ def test_info_prints_project_and_federation(gateway: Gateway) -> None:
     assert json.loads(run("info", "p", "-o", "json").stdout)["federation"] is None
 
 
+def test_info_says_what_the_node_computes_on(gateway: Gateway) -> None:
+    info: Values = {"pid": "p", "params": {"fed_computes_on": "numpy 2.4.6: this is a cpu node"}}
+    gateway.on("GET /projects/p/info", values={"smlInfo": info})
+    gateway.on("GET /fedml/p/info", 400, "no federation")
+    assert "numpy 2.4.6: this is a cpu node" in printed(run("info", "p"))
+
+
 def test_projects_prints_one_a_line(gateway: Gateway) -> None:
     gateway.on("GET /projects/list", values={"stringList": {"values": ["a", "b"]}})
     assert run("projects").stdout == "a\nb\n"

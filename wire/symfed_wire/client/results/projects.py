@@ -36,3 +36,8 @@ class ProjectInfo(Result):
         """How many rows are behind its statistics, where the server says so."""
         value = self.params.get("rows")
         return value if isinstance(value, int) else None
+
+    @property
+    def computes_on(self) -> str:
+        """What its node multiplies matrices with, and why; empty where the server does not say."""
+        return str(self.params.get("fed_computes_on", ""))
