@@ -200,7 +200,8 @@ class ServiceProxy:
             if not message.get("more_body"):
                 break
         pod = self._pods.find(namespace, name)
-        status, headers, answer = 503, [], b""
+        # A Service without an endpoint refuses the connection: nothing has arrived, come again.
+        status, headers, answer = 503, [(b"retry-after", b"1")], b""
         if pod:
             async with httpx.AsyncClient(base_url=pod.url, trust_env=False, timeout=60) as client:
                 try:
