@@ -37,6 +37,7 @@ async def join_federation(
     refusal = await _verdict(gateway, peer)
     if refusal is not None:
         await delete_with_secrets(kube, peer)
+        await _wait_until_gone(gateway, peer)
         raise RefusedError(refusal.message or "The admin of the federation refused the invitation")
 
 
@@ -51,3 +52,13 @@ async def _verdict(gateway: Gateway, peer: FederationPeer) -> Condition | None:
 
     joined = await poll(read, gateway.settings.verdict_seconds)
     return joined if joined is not None and joined.status != "True" else None
+
+
+async def _wait_until_gone(gateway: Gateway, peer: FederationPeer) -> None:
+    """A caller who is refused may try again at once with another invitation, under the same name."""
+
+    async def is_gone() -> bool | None:
+        left = await find_peer(gateway.kube, peer.metadata.namespace, peer.metadata.name)
+        return None if left is not None and left.metadata.uid == peer.metadata.uid else True
+
+    await poll(is_gone, gateway.settings.wait_seconds)

@@ -5,7 +5,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from cryptography.hazmat.primitives.ciphers import Cipher
@@ -21,9 +21,9 @@ OLDER_NAMES = {
 }
 
 
-def now() -> str:
+def now(ahead: timedelta = timedelta()) -> str:
     """The time as most clients send it: whole seconds, and zeros where nanoseconds would be."""
-    return datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S;000000")
+    return (datetime.now(UTC) + ahead).strftime("%Y-%m-%d %H:%M:%S;000000")
 
 
 def md5(body: str) -> str:

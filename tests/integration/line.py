@@ -40,6 +40,21 @@ class Line:
         """The operator's NATS as a `nats_hosts` value."""
         return self.installation.nats.url
 
+    def start_operator(self) -> None:
+        """Start the operator, whose members elsewhere reach its NATS by the same address."""
+        self.installation.start_operator(SYMFED_NATS_ADVERTISED_HOSTS=self.nats)
+
+    @contextmanager
+    def without_operator(self) -> Iterator[None]:
+        """The operator crashes, and comes back after the block."""
+        operator = self.installation.processes["operator"]
+        operator.kill()
+        operator.wait(20)
+        try:
+            yield
+        finally:
+            self.start_operator()
+
     def new_customer(self, name: str) -> Customer:
         """A customer with a namespace and a key of its own, which the gateway serves."""
         customer = Customer(name, base64.b64encode(secrets.token_bytes(16)).decode())
@@ -87,9 +102,10 @@ def started_line(folder: Path) -> Iterator[Line]:
         pods = stack.enter_context(PodRunner(control_plane, folder / "pods"))
         proxy = ServiceProxy(pods)
         stack.enter_context(_served(proxy))
-        installation.start_operator(SYMFED_NATS_ADVERTISED_HOSTS=installation.nats.url)
+        line = Line(installation, pods)
+        line.start_operator()
         installation.start_gateway(SYMFED_NODE_URL=proxy.url_template)
-        yield Line(installation, pods)
+        yield line
 
 
 def namespace_of(customer: str) -> str:
