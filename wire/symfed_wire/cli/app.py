@@ -7,10 +7,10 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from symfed_wire.cli import BROKEN_PIPE, INTERRUPTED
+from symfed_wire.cli import BROKEN_PIPE
 from symfed_wire.cli.connection import Connection
 from symfed_wire.cli.errors import UsageError, explain
-from symfed_wire.cli.output import fail, note
+from symfed_wire.cli.output import fail, interrupted, note
 from symfed_wire.errors import SymfedError
 
 
@@ -25,8 +25,7 @@ class _Group(TyperGroup):
         except SymfedError as error:
             fail(explain(error))
         except (KeyboardInterrupt, typer.Abort):
-            note("interrupted")
-            raise typer.Exit(INTERRUPTED) from None
+            interrupted()
         except BrokenPipeError:
             raise typer.Exit(BROKEN_PIPE) from None
         except OSError as error:

@@ -45,15 +45,15 @@ class Columns:
 
 
 @contextmanager
-def open_rows(file: Path, *, is_quiet: bool = False) -> Iterator[TextIO]:
-    """The open file, or stdin for `-`; unless quiet with a bar on a terminal by the bytes read."""
+def open_rows(file: Path, *, with_bar: bool = False) -> Iterator[TextIO]:
+    """The open file, or stdin for `-`; on a terminal with a bar by the bytes read, if wanted."""
     if str(file) == "-":
         yield sys.stdin
         return
     console = Console(stderr=True)
-    is_hidden = is_quiet or not console.is_terminal
+    is_hidden = not (with_bar and console.is_terminal)
     with (
-        Progress(console=console, transient=True, disable=is_hidden, redirect_stdout=False) as progress,
+        Progress(console=console, transient=True, disable=is_hidden) as progress,
         progress.open(file, "r", encoding="utf-8-sig", newline="", description=file.name) as source,
     ):
         yield source

@@ -6,9 +6,11 @@ from symfed_wire.client import ApiError, ConnectionFailedError, NotAnEnvelopeErr
 from symfed_wire.errors import SymfedError, UnsealError
 
 _CHECK_ADDRESS = "check the gateway's address (--url, SYMFED_URL or the profile)"
+_UNKNOWN_CALL = f"this gateway does not know the call: {_CHECK_ADDRESS}"
 _STATUS_HINTS = {
     401: "check customer and secret key (SYMFED_CUSTOMER, SYMFED_SECRET_KEY or the profile)",
-    404: f"this gateway does not know the call: {_CHECK_ADDRESS}",
+    404: _UNKNOWN_CALL,
+    405: _UNKNOWN_CALL,
     413: "send fewer rows at once with a smaller --batch-rows",
     503: "try again in a moment, or with a larger --patience",
 }

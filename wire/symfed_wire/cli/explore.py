@@ -12,12 +12,13 @@ from rich.table import Table
 
 from symfed_wire.cli.arguments import LocalOption, PeerOption, ProjectArgument
 from symfed_wire.cli.connection import client_of
-from symfed_wire.cli.output import Output, OutputOption, facts, figure, new_table, numbers, screen, show
+from symfed_wire.cli.output import Output, OutputOption, facts, figure, new_table, numbers, show
 from symfed_wire.client.results import Density, Explored
 from symfed_wire.errors import MalformedError
 
 _OVERVIEW = ("count", "mean", "stddev", "min", "median", "max")
 """What a table of several attributes has room for in 80 columns."""
+_BAR = 40
 
 
 def explore(
@@ -66,7 +67,7 @@ def density(
         )
     if not found:
         raise MalformedError(f"{project}: the answer has no density of {attribute}")
-    show(output, found[0], lambda: _histogram(found[0], screen().width))
+    show(output, found[0], lambda: _histogram(found[0]))
 
 
 def _figures_of_one(entry: Explored) -> Table:
@@ -85,14 +86,13 @@ def _figures_table(found: Sequence[Explored]) -> Table:
     return table
 
 
-def _histogram(density: Density, width: int) -> Table:
-    """A line a bin; the longest bar fills what the terminal leaves, at most 60 columns."""
+def _histogram(density: Density) -> Table:
+    """A line a bin; the longest bar has 40 columns."""
     longest = max(density.histogram, default=0.0)
-    room = max(10, min(60, width - 45))
     table = new_table(*numbers("from", "to", "count"), "", title=escape(density.attr_name))
     for number, count in enumerate(density.histogram):
         start = density.min + number * density.width
-        bar = "█" * round(room * count / longest) if longest else ""
+        bar = "█" * round(_BAR * count / longest) if longest else ""
         table.add_row(_short(start), _short(start + density.width), _exact(count), bar)
     return table
 

@@ -128,7 +128,7 @@ def _is_together(one: FederationInfo, other: FederationInfo) -> bool:
 def _members(seen: Seen) -> Iterable[MemberState]:
     if isinstance(seen.stats, str):
         return
-    for uuid, peer in seen.stats.peers.items():
+    for uuid, peer in sorted(seen.stats.peers.items(), key=lambda item: (item[1].name, item[0])):
         merged = peer.epoch > 0
         yield MemberState(
             uuid=uuid,

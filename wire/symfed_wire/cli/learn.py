@@ -23,7 +23,7 @@ from symfed_wire.cli.csv_rows import (
     to_frame,
 )
 from symfed_wire.cli.errors import UsageError, explain
-from symfed_wire.cli.output import fail, say
+from symfed_wire.cli.output import fail, interrupted, say
 from symfed_wire.client import ConnectionFailedError
 from symfed_wire.client.results import RowCount
 from symfed_wire.errors import SymfedError
@@ -85,7 +85,7 @@ def forget(
 def _send_rows(send: Callable[[DataFrame], RowCount], reading: _Reading, done: str) -> None:
     """Send the file in batches, and say how many rows are `done`, or where to go on."""
     name = str(reading.file)
-    with open_rows(reading.file) as source:
+    with open_rows(reading.file, with_bar=True) as source:
         lines = read_lines(source, name)
         columns = choose_types(next(lines, []), reading.ignored, reading.types, name)
         sent, total = sum(1 for _ in islice(lines, reading.skip_rows)), RowCount(0, 0)
@@ -95,6 +95,8 @@ def _send_rows(send: Callable[[DataFrame], RowCount], reading: _Reading, done: s
             ):
                 total += send(to_frame(batch, columns, name, first))
                 sent += len(batch)
+        except KeyboardInterrupt:
+            interrupted(_in_doubt(sent, reading.batch_rows, done) + _to_go_on(sent, done))
         except SymfedError as error:
             fail(_explain_row(error) + _where_to_go_on(error, sent, reading.batch_rows, done))
     skipped = f", {total.skipped} skipped because a value is missing" if total.skipped else ""
@@ -109,10 +111,16 @@ def _explain_row(error: SymfedError) -> str:
 
 def _where_to_go_on(error: SymfedError, sent: int, batch_rows: int, done: str) -> str:
     """How to take up a file again: a batch is done whole or not at all, the file is not."""
-    doubt = ""
-    if isinstance(error, ConnectionFailedError):
-        doubt = f"; it is not known whether rows {sent + 1} to {sent + batch_rows} are {done}"
-    return doubt + (f"; the first {sent} rows are {done}, go on with --skip-rows {sent}" if sent else "")
+    doubt = _in_doubt(sent, batch_rows, done) if isinstance(error, ConnectionFailedError) else ""
+    return doubt + _to_go_on(sent, done)
+
+
+def _in_doubt(sent: int, batch_rows: int, done: str) -> str:
+    return f"; it is not known whether rows {sent + 1} to {sent + batch_rows} are {done}"
+
+
+def _to_go_on(sent: int, done: str) -> str:
+    return f"; the first {sent} rows are {done}, go on with --skip-rows {sent}" if sent else ""
 
 
 def _pairs(options: list[str]) -> dict[str, str]:

@@ -17,6 +17,8 @@ from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.table import Column, Table
 
+from symfed_wire.cli import INTERRUPTED
+
 _ENDLESS = 10_000
 """Columns of a pipe, which has no width: nothing may be cut off."""
 
@@ -35,6 +37,12 @@ def fail(line: str, status: int = 1) -> NoReturn:
     """Print an error line and end."""
     _beside().print(f"[bold red]error:[/] {escape(line)}")
     raise typer.Exit(status)
+
+
+def interrupted(more: str = "") -> NoReturn:
+    """End after Ctrl-C, on a line of its own below the terminal's `^C`."""
+    note(("\n" if sys.stderr.isatty() else "") + f"interrupted{more}")
+    raise typer.Exit(INTERRUPTED)
 
 
 def note(line: str) -> None:
@@ -68,13 +76,15 @@ def show(output: Output, data: object, table: Callable[[], RenderableType]) -> N
     if output is Output.JSON:
         typer.echo(orjson.dumps(plain(data), option=orjson.OPT_INDENT_2).decode())
         return
-    screen().print(table())
-
-
-def screen() -> Console:
-    """Stdout, as wide as it must be."""
     console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=_ENDLESS)
+    if console.is_terminal:
+        console.print(table())
+        return
+    endless = Console(highlight=False, width=_ENDLESS)
+    with endless.capture() as captured:
+        endless.print(table())
+    for line in captured.get().splitlines():
+        typer.echo(line.rstrip())
 
 
 def plain(data: object) -> JsonValue:
@@ -103,6 +113,7 @@ def new_table(*columns: Column | str, title: str | None = None, caption: str | N
         box=box.SIMPLE_HEAD,
         show_edge=False,
         pad_edge=False,
+        padding=(0, 1, 0, 0),
     )
 
 

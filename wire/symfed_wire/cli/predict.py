@@ -60,7 +60,7 @@ def predict(
 ) -> None:
     """Print the rows of a CSV file with the model's prediction as a further column."""
     name = str(file)
-    with client_of(ctx) as client, open_rows(file, is_quiet=sys.stdout.isatty()) as source:
+    with client_of(ctx) as client, open_rows(file) as source:
         lines = read_lines(source, name)
         header = check_header(next(lines, []), name)
         if column in header:

@@ -115,7 +115,7 @@ def _members_table(state: FederationState) -> Table:
             str(member.epoch) if member.merged else "",
             str(member.rows) if member.merged else "",
             age(member.age_seconds),
-            "[green]yes[/]" if member.merged else f"[red]no[/]: {escape(member.why)}",
+            "[green]yes[/]" if member.merged else "[red]no[/]",
         )
     if not state.members:
         table.add_row("[red]none of the projects below can say[/]")
@@ -131,7 +131,7 @@ def _own_table(projects: Sequence[OwnState]) -> Table:
             project.uuid[:8],
             str(project.rows) if project.ready else "",
             short(project.digest),
-            ("[green]ready[/]" if project.ready else f"[red]not ready[/]: {escape(project.why)}") + paused,
+            ("[green]ready[/]" if project.ready else "[red]not ready[/]") + paused,
         )
     return table
 

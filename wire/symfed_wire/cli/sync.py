@@ -82,7 +82,7 @@ def what_is_missing(stats: SyncStats, peers: int, rows: int) -> str | None:
 def peers_table(stats: SyncStats) -> Table:
     """A line a peer, and the sum."""
     table = new_table("peer", *numbers("epoch", "rows", "age"), "digest")
-    for uuid, peer in stats.peers.items():
+    for uuid, peer in sorted(stats.peers.items(), key=lambda item: (item[1].name, item[0])):
         table.add_row(
             escape(peer.name or uuid),
             str(peer.epoch),

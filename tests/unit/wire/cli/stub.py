@@ -19,7 +19,7 @@ class Gateway:
     """Answers by verb and path below the customer: (status, text, values), a ready response, an error."""
 
     def __init__(self) -> None:
-        self.answers: dict[str, tuple[int, str, Values] | httpx.Response | Exception] = {}
+        self.answers: dict[str, tuple[int, str, Values] | httpx.Response | BaseException] = {}
         self.requests: list[httpx.Request] = []
 
     def on(self, call: str, status: int = 200, text: str = "OK", values: Values | None = None) -> None:
@@ -28,7 +28,7 @@ class Gateway:
     def __call__(self, request: httpx.Request) -> httpx.Response:
         self.requests.append(request)
         given = self.answers[f"{request.method} {request.url.path.removeprefix(BASE)}"]
-        if isinstance(given, Exception):
+        if isinstance(given, BaseException):
             raise given
         if isinstance(given, httpx.Response):
             return given

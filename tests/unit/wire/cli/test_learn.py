@@ -101,5 +101,17 @@ def test_a_broken_learn_says_where_to_go_on(gateway: Gateway, tmp_path: Path) ->
     assert line.endswith("it is not known whether rows 1 to 3 are learnt")
 
 
+def test_ctrl_c_says_where_to_go_on(gateway: Gateway, tmp_path: Path) -> None:
+    file = tmp_path / "rows.csv"
+    file.write_text("a\n1\n2\n3\n")
+    gateway.answers["POST /projects/p/learn"] = KeyboardInterrupt()
+    result = run("learn", "p", str(file), "--skip-rows", "1", "--batch-rows", "2")
+    assert result.exit_code == 130
+    assert result.stderr == (
+        "interrupted; it is not known whether rows 2 to 3 are learnt; "
+        "the first 1 rows are learnt, go on with --skip-rows 1\n"
+    )
+
+
 def test_a_type_needs_its_column(gateway: Gateway) -> None:
     assert "write COLUMN=TYPE" in error_of(run("learn", "p", "rows.csv", "--types", "B"), status=2)
