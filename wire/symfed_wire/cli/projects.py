@@ -30,7 +30,7 @@ from symfed_wire.client.results import FederationInfo, ProjectInfo
 
 def info(ctx: typer.Context, project: ProjectArgument, output: OutputOption = Output.TABLE) -> None:
     """Print what a project knows, which federation it belongs to, and why it is not ready if it is not."""
-    with client_of(ctx, patience=0) as client:
+    with client_of(ctx, patience=0) as client, working(f"asking {project}"):
         described = or_not_ready(lambda: client.project(project))
         federation = federation_of(client, project)
     is_ready = isinstance(described, ProjectInfo)

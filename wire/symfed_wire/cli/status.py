@@ -18,7 +18,7 @@ from rich.text import Text
 from symfed_wire.cli.connection import client_of
 from symfed_wire.cli.errors import UsageError, explain
 from symfed_wire.cli.federation_state import FederationState, OwnState, Seen, group, judge
-from symfed_wire.cli.output import Output, OutputOption, age, new_table, numbers, short, show
+from symfed_wire.cli.output import Output, OutputOption, age, new_table, numbers, short, show, working
 from symfed_wire.cli.reading import federation_of, or_not_ready
 from symfed_wire.client import Client
 from symfed_wire.errors import MalformedError, SymfedError
@@ -43,7 +43,8 @@ def status(
     with client_of(ctx, patience=0) as client:
         if watch:
             _watch(client, project, interval, output)
-        found = look(client, project)
+        with working("asking the projects"):
+            found = look(client, project)
     show(output, [state.model_dump(mode="json") for state in found], lambda: _screen(found))
     raise typer.Exit(0 if all(state.well for state in found) else 1)
 
