@@ -17,6 +17,7 @@ from symfed_api.customers import Customers
 from symfed_api.gateway import Gateway, TheGateway
 from symfed_api.limit import FailureLimit
 from symfed_api.nodes import Nodes
+from symfed_api.own_jobs import OwnJobs
 from symfed_api.settings import Settings
 from symfed_wire.kube import Kube
 
@@ -26,13 +27,15 @@ _logger = logging.getLogger(__name__)
 def create_app(settings: Settings, kube: Kube) -> FastAPI:
     """The application on an API server; its customers are followed while it runs."""
     customers = Customers(kube)
-    gateway = Gateway(settings, kube, customers, Nodes(kube, settings.node_url), FailureLimit())
+    nodes = Nodes(kube, settings.node_url)
+    gateway = Gateway(settings, kube, customers, nodes, OwnJobs(kube), FailureLimit())
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         following = asyncio.create_task(customers.follow())
         app.state.following = following
         yield
+        await gateway.jobs.finish()
         following.cancel()
         with suppress(asyncio.CancelledError):
             await following

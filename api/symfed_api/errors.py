@@ -33,6 +33,15 @@ class BadRequestError(CallError):
     status = 400
 
 
+class NoSuchJobError(BadRequestError):
+    """There is no job of this number; in the contract's words."""
+
+    reason = "NoSuchJob"
+
+    def __init__(self) -> None:
+        super().__init__("No such job")
+
+
 class UnauthorizedError(CallError):
     """Nobody is known to have signed this."""
 
@@ -80,6 +89,13 @@ class TooManyFailuresError(CallError):
 
     reason = "TooManyFailures"
     status = 429
+
+
+class JobFailedError(CallError):
+    """A job of the gateway's own came to no good end."""
+
+    reason = "JobFailed"
+    status = 500
 
 
 class NotSupportedError(CallError):

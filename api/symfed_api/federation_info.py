@@ -1,18 +1,14 @@
 """`fedml/{pid}/info`: a project's federation in the vendor's words, secrets masked (wire.md, section 5)."""
 
 import json
-import logging
 
 from symfed_api import manifests
 from symfed_api.caller import Caller
-from symfed_api.errors import NodeBrokeOffError
 from symfed_api.gateway import Gateway
-from symfed_api.nodes import BRIEF_SECONDS, NodeCall, NodeUnavailableError
 from symfed_api.objects import find_federation, get_member
 from symfed_wire.kube import JsonObject
 from symfed_wire.resources import Federation, FederationPeer
 
-_logger = logging.getLogger(__name__)
 _MASK = "****"
 
 
@@ -74,15 +70,7 @@ def _peer_names(stats: JsonObject) -> JsonObject:
 
 async def sync_stats_of(gateway: Gateway, peer: FederationPeer) -> JsonObject:
     """The node's syncStats, or nothing when it cannot be asked right now."""
-    call = NodeCall("GET", f"/fedml/{peer.spec.project}/syncStats", answer_seconds=BRIEF_SECONDS)
-    try:
-        answer = await gateway.nodes.call(peer.metadata.namespace, peer.metadata.name, call, seconds=0)
-        body = json.loads(answer.body)
-    except (NodeUnavailableError, NodeBrokeOffError, ValueError) as error:
-        _logger.info(
-            "info of %s/%s without its peers: %s", peer.metadata.namespace, peer.metadata.name, error
-        )
-        return {}
-    values = body.get("values") if isinstance(body, dict) else None
-    stats = values.get("fedSyncStats") if isinstance(values, dict) else None
+    path = f"/fedml/{peer.spec.project}/syncStats"
+    values = await gateway.nodes.brief_values(peer.metadata.namespace, peer.metadata.name, path)
+    stats = values.get("fedSyncStats")
     return stats if isinstance(stats, dict) else {}

@@ -35,8 +35,7 @@ async def forward(gateway: Gateway, caller: Caller, peer: FederationPeer, reques
         nonce=request.headers.get("sym-nonce", ""),
     )
     found = await ask_node(gateway, peer, call)
-    base = gateway.settings.external_url or f"{request.url.scheme}://{request.url.netloc}"
-    return passed_back(found, base + _prefix(caller))
+    return passed_back(found, base_of(gateway, caller, request))
 
 
 async def ask_node(gateway: Gateway, peer: FederationPeer, call: NodeCall) -> NodeAnswer:
@@ -77,5 +76,7 @@ def _request_id(request: Request) -> str:
     return request_id
 
 
-def _prefix(caller: Caller) -> str:
-    return f"/symetry/rest/{quote(caller.customer, safe='')}"
+def base_of(gateway: Gateway, caller: Caller, request: Request) -> str:
+    """The address below which the caller's own calls are."""
+    base = gateway.settings.external_url or f"{request.url.scheme}://{request.url.netloc}"
+    return f"{base}/symetry/rest/{quote(caller.customer, safe='')}"

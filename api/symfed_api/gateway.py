@@ -11,6 +11,7 @@ from symfed_api.customers import Customers
 from symfed_api.errors import UnauthorizedError
 from symfed_api.limit import FailureLimit
 from symfed_api.nodes import Nodes
+from symfed_api.own_jobs import OwnJobs
 from symfed_api.settings import Settings
 from symfed_wire.kube import Kube
 
@@ -23,6 +24,7 @@ class Gateway:
     kube: Kube
     customers: Customers
     nodes: Nodes
+    jobs: OwnJobs
     refusals: FailureLimit
 
 

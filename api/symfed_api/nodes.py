@@ -1,6 +1,7 @@
 """The way out to the peers' nodes: one HTTP call, repeated while the node is starting."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -11,8 +12,10 @@ from symfed_api.errors import NodeBrokeOffError
 from symfed_api.objects import read_secret_text
 from symfed_wire.envelope import Envelope
 from symfed_wire.errors import SymfedError
-from symfed_wire.kube import Kube
+from symfed_wire.kube import JsonObject, Kube
 from symfed_wire.names import TOKEN_KEY, token_secret
+
+_logger = logging.getLogger(__name__)
 
 _FIRST_PAUSE_SECONDS = 0.2
 _LONGEST_PAUSE_SECONDS = 1.0
@@ -122,6 +125,16 @@ class Nodes:
                     raise
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+
+    async def brief_values(self, namespace: str, name: str, path: str) -> JsonObject:
+        """The values of a node's answer to a GET; nothing when it cannot be asked right now."""
+        call = NodeCall("GET", path, answer_seconds=BRIEF_SECONDS)
+        try:
+            answer = await self.call(namespace, name, call, seconds=0)
+            return Envelope.model_validate_json(answer.body).values
+        except (NodeUnavailableError, NodeBrokeOffError, ValidationError) as error:
+            _logger.info("node %s/%s: GET %s: %s", namespace, name, path, error)
+            return {}
 
     async def _call_once(self, namespace: str, name: str, call: NodeCall) -> NodeAnswer:
         answer = await self._send(namespace, name, call, await self._token(namespace, name))

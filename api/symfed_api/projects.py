@@ -8,9 +8,10 @@ from starlette.responses import Response
 from symfed_api.answers import answer
 from symfed_api.creating import create_project
 from symfed_api.deleting import delete_project
-from symfed_api.forwarding import forward_to_project
+from symfed_api.forwarding import base_of, forward_to_project
 from symfed_api.gateway import PlainMap, TheCaller, TheGateway
 from symfed_api.objects import list_peers
+from symfed_api.project_infos import start_project_infos
 
 router = APIRouter(prefix="/symetry/rest/{cid}/projects")
 
@@ -35,6 +36,14 @@ async def list_projects(gateway: TheGateway, caller: TheCaller) -> Response:
     """List the ids of the customer's projects."""
     peers = await list_peers(gateway.kube, caller.namespace)
     return answer(values={"stringList": {"values": [p.spec.project for p in peers if p.spec.project]}})
+
+
+@router.get("/info")
+async def info_of_all(gateway: TheGateway, caller: TheCaller, request: Request) -> Response:
+    """Start a job that tells what all projects hold, those whose node does not answer included."""
+    number = await start_project_infos(gateway, caller)
+    location = f"{base_of(gateway, caller, request)}/jobs/{number}"
+    return answer(202, "Job Created", headers={"Location": location, "sym-job-id": str(number)})
 
 
 @router.delete("/{pid}")

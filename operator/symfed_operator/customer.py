@@ -1,11 +1,11 @@
-"""The reconcile of a customer's namespace: the gateway's Role there, and the sweep of old invitations."""
+"""The reconcile of a customer's namespace: the gateway's Role there, and the sweep of its old records."""
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from pydantic import JsonValue, ValidationError
+from pydantic import AwareDatetime, JsonValue, ValidationError
 
 from symfed_operator.cluster import apply_child, delete_child, write_event
 from symfed_operator.conditions import false
@@ -23,11 +23,19 @@ from symfed_wire.kube import (
     JsonObject,
     Kube,
 )
-from symfed_wire.names import CUSTOMER_LABEL, customer_secret, federation_secret, grant_secret, token_secret
+from symfed_wire.names import (
+    CUSTOMER_LABEL,
+    JOB_LABEL,
+    customer_secret,
+    federation_secret,
+    grant_secret,
+    token_secret,
+)
 from symfed_wire.resources import Condition, Federation, FederationPeer, ObjectMeta, find_condition
 
 ROLE = "symfed-gateway"
 INVITATION_LABEL = "symfed.dev/invitation"
+JOB_KEPT = timedelta(hours=1)
 
 _log = logging.getLogger(__name__)
 
@@ -51,8 +59,14 @@ class NamespaceObject(WireModel):
 class Invitation(WireModel):
     """The ConfigMap of an invitation: `expires` in RFC 3339; `uuid` is there once it is claimed."""
 
-    expires: datetime
+    expires: AwareDatetime
     uuid: str = ""
+
+
+class JobRecord(WireModel):
+    """What is read of the ConfigMap of a gateway's job: `started` in RFC 3339."""
+
+    started: AwareDatetime
 
 
 class _ConfigMap(WireModel):
@@ -103,7 +117,8 @@ async def reconcile(context: Context, key: Key) -> float | None:
         _log.warning("namespace %s: %s", key.name, text)
         return context.settings.drift_seconds
     await _grant(context, key.name)
-    await _sweep_invitations(context, key.name)
+    await _sweep(context, key.name, INVITATION_LABEL, is_expired)
+    await _sweep(context, key.name, JOB_LABEL, is_old_job)
     return context.settings.drift_seconds
 
 
@@ -173,7 +188,7 @@ def gateway_role(namespace: str, secrets: GatewaySecrets) -> JsonObject:
     rules: list[JsonValue] = [
         _rule("secrets", ["get"], secrets.readable),
         _rule("secrets", ["create"]),  # RBAC cannot name what does not exist yet
-        _rule("configmaps", ["create", "get", "update"]),
+        _rule("configmaps", ["create", "delete", "get", "list", "update"]),  # invitations and jobs
     ]
     if secrets.removable:
         rules.append(_rule("secrets", ["delete", "get"], secrets.removable))
@@ -198,13 +213,23 @@ def is_expired(data: Mapping[str, str], now: datetime) -> bool:
     return not invitation.uuid and invitation.expires < now
 
 
-async def _sweep_invitations(context: Context, namespace: str) -> None:
-    items = await context.kube.list_all(CONFIG_MAPS, namespace, labels=f"{INVITATION_LABEL}=true")
-    for item in items:
+def is_old_job(data: Mapping[str, str], now: datetime) -> bool:
+    """Whether a job of the gateway's was begun long ago. One that cannot be read stays."""
+    try:
+        return JobRecord.model_validate(data).started + JOB_KEPT < now
+    except ValidationError:
+        return False
+
+
+async def _sweep(
+    context: Context, namespace: str, label: str, is_over: Callable[[Mapping[str, str], datetime], bool]
+) -> None:
+    """Delete the records with this label that are over."""
+    for item in await context.kube.list_all(CONFIG_MAPS, namespace, labels=f"{label}=true"):
         found = _ConfigMap.model_validate(item)
-        if is_expired(found.data, context.now()):
+        if is_over(found.data, context.now()):
             await context.kube.delete(CONFIG_MAPS, namespace, found.metadata.name, uid=found.metadata.uid)
-            _log.info("deleted the expired invitation %s/%s", namespace, found.metadata.name)
+            _log.info("deleted the old record %s/%s", namespace, found.metadata.name)
 
 
 def _rule(resource: str, verbs: Sequence[str], names: Sequence[str] = ()) -> JsonObject:

@@ -85,6 +85,8 @@ class Nodes:
         self.seen: list[dict[str, Any]] = []
         self.starting = 0
         self.stats: dict[str, Any] = {}
+        self.may_answer = threading.Event()
+        self.may_answer.set()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), NodeHandler)
         self._server.nodes = self  # type: ignore[attr-defined]  # for the handler
         self.url = f"http://127.0.0.1:{self._server.server_port}/{{namespace}}/{{name}}"
@@ -97,10 +99,13 @@ class Nodes:
         if self.starting > 0:
             self.starting -= 1
             return 503, "Starting", {}
+        self.may_answer.wait(30)
         if "/syncStats" in path:
             return 200, "OK", {"fedSyncStats": self.stats}
         if path == "/jobs":
-            return 200, "OK", {"jobs": [{"jobId": name}]}
+            return 200, "OK", {"jobinfoList": [{"jobId": name}]}
+        if path.endswith("/info"):
+            return 200, "OK", {"smlInfo": {"pid": name}}
         return (202, "Job Created", {}) if "/build" in path else (200, f"learnt by {name}", {})
 
     def close(self) -> None:

@@ -14,6 +14,12 @@ from tests.integration.servers import ServerError, wait_until
 SECONDS = 90.0
 
 
+def tenant_of(line: Line, name: str) -> Tenant:
+    """A new customer that signs its own calls."""
+    customer = line.new_customer(name)
+    return Tenant(line.control_plane, line.url, name, namespace_of(name), customer.secret_key)
+
+
 def values_of(tenant: Tenant, path: str) -> dict[str, Any]:
     """The values of a signed GET."""
     return dict(tenant.call("GET", path).json()["values"])
@@ -55,11 +61,8 @@ def wait(line: Line, is_so: Callable[[], bool], what: str) -> None:
 
 
 def test_what_is_asked_by_rest_reaches_every_node(line: Line) -> None:
-    customer = line.new_customer("steering")
-    tenant = Tenant(
-        line.control_plane, line.url, customer.name, namespace_of(customer.name), customer.secret_key
-    )
-    with Client(line.url, customer.name, customer.secret_key) as client:
+    tenant = tenant_of(line, "steering")
+    with Client(line.url, tenant.id, tenant.secret_key) as client:
         client.create("admin", "steered", "m30", {"nats_hosts": line.nats, "color": "red"})
         invitation = client.invitation("admin", "password", rest_host=line.url)
         client.join(Client.open_invitation(invitation, "password"), pid="joined")
@@ -82,3 +85,14 @@ def test_what_is_asked_by_rest_reaches_every_node(line: Line) -> None:
         assert text_of(tenant.call("GET", f"/fedml/joined/{call}")) == (200, "OK")
         wait(line, partial(is_pulsing, tenant, "joined", pulsing), f"{call} did nothing")
         assert info_of(tenant, "joined")["is_pulsing"] is pulsing
+
+
+def test_a_job_of_the_gateways_own_has_the_rights_that_it_needs(line: Line) -> None:
+    tenant = tenant_of(line, "asking")
+    tenant.call("POST", "/projects", "pid=p1")
+    number = tenant.call("GET", "/projects/info").headers["sym-job-id"]
+    wait(line, lambda: tenant.call("GET", f"/jobs/{number}").status_code != 202, "the job runs")
+    finished = tenant.call("GET", f"/jobs/{number}").json()["values"]
+    assert [info["pid"] for info in finished["smlInfoList"]] == ["p1"]
+    assert tenant.call("GET", "/jobs").json()["values"]["jobinfoList"][0]["jobId"] == int(number)
+    assert text_of(tenant.call("DELETE", f"/jobs/{number}")) == (200, "Job killed")

@@ -21,7 +21,7 @@ from symfed_wire.kube import (
     JsonObject,
     Kube,
 )
-from symfed_wire.names import invitation_claim
+from symfed_wire.names import JOB_LABEL, invitation_claim, job_record
 from symfed_wire.node_config import NodeConfig
 from tests.integration.operator_process import (
     Customer,
@@ -239,6 +239,18 @@ async def test_expired_invitations_are_swept(customers: tuple[Customer, Customer
     await admin.gone(CONFIG_MAPS, invitation_claim(str(expired["fed_req_token"])))
     kept = invitation_claim(str(good["fed_req_token"]))
     assert await admin.kube.find(CONFIG_MAPS, admin.namespace, kept)
+
+
+async def test_old_records_of_jobs_are_swept(customers: tuple[Customer, Customer]) -> None:
+    admin, _ = customers
+    now = datetime.now(UTC)
+    for number, age in ((1, timedelta(minutes=61)), (2, timedelta(minutes=59))):
+        metadata: JsonObject = {"name": job_record(number), "labels": {JOB_LABEL: "true"}}
+        data: JsonObject = {"started": (now - age).isoformat()}
+        await admin.kube.create(CONFIG_MAPS, admin.namespace, {"metadata": metadata, "data": data})
+    await admin.create_peer("sweeping")  # whose event makes the operator look
+    await admin.gone(CONFIG_MAPS, job_record(1))
+    assert await admin.kube.find(CONFIG_MAPS, admin.namespace, job_record(2))
 
 
 async def test_killed_operator_goes_on_with_the_same_identities(customers: tuple[Customer, Customer]) -> None:

@@ -10,6 +10,7 @@ API_VERSION: Final = f"{GROUP}/{VERSION}"
 
 FINALIZER: Final = "symfed.dev/finalizer"
 CUSTOMER_LABEL: Final = "symfed.dev/customer"
+JOB_LABEL: Final = "symfed.dev/job"  # value `true`: a ConfigMap that records a job of the gateway's own
 SYNC_REQUESTED: Final = "symfed.dev/sync-requested-at"
 ERROR_LOG_CLEARED: Final = "symfed.dev/error-log-cleared-at"  # any new value clears the node's error log
 IGNORED_KEYS: Final = "symfed.dev/ignored-keys"  # of the map that made the object, comma separated
@@ -93,3 +94,8 @@ def credentials_secret(name: str, digest: str) -> str:
 def invitation_claim(token: str) -> str:
     """The ConfigMap that records an invitation and who claimed it; the token itself is stored nowhere."""
     return f"symfed-inv-{hashlib.sha256(token.encode()).hexdigest()[:40]}"
+
+
+def job_record(number: int) -> str:
+    """The ConfigMap that records a job of the gateway's own."""
+    return f"symfed-job-{number}"

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from symfed_operator.customer import GatewaySecrets, gateway_role, gateway_secrets, is_expired
+from symfed_operator.customer import GatewaySecrets, gateway_role, gateway_secrets, is_expired, is_old_job
 from symfed_wire.resources import Federation, FederationPeer
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -52,7 +52,7 @@ def test_rules_without_names_only_create() -> None:
     assert isinstance(rules, list)
     assert [rule["verbs"] for rule in rules if isinstance(rule, dict) and "resourceNames" not in rule] == [
         ["create"],
-        ["create", "get", "update"],
+        ["create", "delete", "get", "list", "update"],
     ]
 
 
@@ -69,3 +69,18 @@ def test_rules_without_names_only_create() -> None:
 )
 def test_only_expired_and_unclaimed_invitations_are_swept(data: dict[str, str], *, expired: bool) -> None:
     assert is_expired(data, NOW) is expired
+
+
+@pytest.mark.parametrize(
+    ("data", "old"),
+    [
+        ({"started": "2026-01-01T22:59:59+00:00", "result": "sealed"}, True),
+        ({"started": "2026-01-01T22:59:59Z"}, True),
+        ({"started": "2026-01-01T23:00:01Z", "failure": "why"}, False),
+        ({"started": "long ago"}, False),
+        ({"started": "2020-01-01T00:00:00"}, False),
+        ({}, False),
+    ],
+)
+def test_jobs_are_swept_after_an_hour(data: dict[str, str], *, old: bool) -> None:
+    assert is_old_job(data, NOW) is old
