@@ -3,9 +3,9 @@
 import base64
 import secrets
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -24,6 +24,8 @@ class Line:
 
     installation: Installation
     pods: PodRunner
+    services: ServiceProxy
+    customers: dict[str, Customer] = field(default_factory=dict)
 
     @property
     def control_plane(self) -> ControlPlane:
@@ -40,20 +42,18 @@ class Line:
         """The operator's NATS as a `nats_hosts` value."""
         return self.installation.nats.url
 
-    def start_operator(self) -> None:
+    def start_operator(self, **settings: str) -> None:
         """Start the operator, whose members elsewhere reach its NATS by the same address."""
-        self.installation.start_operator(SYMFED_NATS_ADVERTISED_HOSTS=self.nats)
+        self.installation.start_operator(SYMFED_NATS_ADVERTISED_HOSTS=self.nats, **settings)
 
     @contextmanager
     def without_operator(self) -> Iterator[None]:
         """The operator crashes, and comes back after the block."""
-        operator = self.installation.processes["operator"]
-        operator.kill()
-        operator.wait(20)
+        self.installation.kill("operator")
         try:
             yield
         finally:
-            self.start_operator()
+            self.installation.start_again("operator")
 
     def new_customer(self, name: str) -> Customer:
         """A customer with a namespace and a key of its own, which the gateway serves."""
@@ -67,6 +67,7 @@ class Line:
         # Asked too early, the gateway would remember for a while that this customer has no key.
         wait_until(partial(self._may_gateway_read_key, name), f"the gateway may not read {name}'s key")
         wait_until(partial(_is_served, self.url, customer), f"customer {name} is not served at {self.url}")
+        self.customers[name] = customer
         return customer
 
     def _may_gateway_read_key(self, name: str) -> bool:
@@ -93,17 +94,22 @@ class Line:
 
 
 @contextmanager
-def started_line(folder: Path) -> Iterator[Line]:
-    """Start everything, and stop it in the end."""
+def started_line(
+    folder: Path,
+    *,
+    operator: Mapping[str, str] | None = None,
+    node: Mapping[str, str] | None = None,
+) -> Iterator[Line]:
+    """Start everything, and stop it in the end. The two mappings are settings of their parts."""
     with ExitStack() as stack:
         control_plane = stack.enter_context(ControlPlane(folder / "kubernetes"))
         control_plane.apply_crds()
         installation = stack.enter_context(installed(control_plane, folder))
-        pods = stack.enter_context(PodRunner(control_plane, folder / "pods"))
+        pods = stack.enter_context(PodRunner(control_plane, folder / "pods", node))
         proxy = ServiceProxy(pods)
         stack.enter_context(_served(proxy))
-        line = Line(installation, pods)
-        line.start_operator()
+        line = Line(installation, pods, proxy)
+        line.start_operator(**(operator or {}))
         installation.start_gateway(SYMFED_NODE_URL=proxy.url_template)
         yield line
 

@@ -44,6 +44,7 @@ class Installation:
 
     def start(self, part: str, environment: dict[str, str]) -> None:
         """Start `operator` or `gateway`."""
+        self.environments[part] = environment
         kubeconfig = self.folder / f"{part}.kubeconfig"
         self.control_plane.write_service_account_kubeconfig(kubeconfig, self.namespace, f"symfed-{part}")
         self.environments[part] = {"PATH": "/usr/bin:/bin", "KUBECONFIG": str(kubeconfig), **environment}
@@ -86,6 +87,28 @@ class Installation:
                 **changes,
             },
         )
+
+    def kill(self, part: str) -> None:
+        """End a part as a crash does."""
+        self.processes[part].kill()
+        self.processes[part].wait()
+
+    @contextmanager
+    def changed(self, part: str, **changes: str) -> Iterator[None]:
+        """A part killed and started again with a changed environment, and in the end as it was."""
+        before = self.environments[part]
+        self.kill(part)
+        self.start(part, before | changes)
+        try:
+            yield
+        finally:
+            self.kill(part)
+            self.start(part, before)
+
+    def start_again(self, part: str) -> None:
+        """Start a part that has ended, as it was started before."""
+        self.processes[part].wait(SECONDS)
+        self.start(part, self.environments[part])
 
     def stop_operator(self) -> None:
         """Stop the operator as a pod's end does."""

@@ -9,6 +9,8 @@ import base64
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -29,6 +31,7 @@ class Pod:
     name: str
     generation: int
     folder: Path
+    data: Path
     port: int
     process: subprocess.Popen[bytes]
 
@@ -62,9 +65,15 @@ class Pod:
 class PodRunner:
     """Keeps one node process running for each of the operator's StatefulSets."""
 
-    def __init__(self, control_plane: ControlPlane, folder: Path) -> None:
+    def __init__(
+        self, control_plane: ControlPlane, folder: Path, environment: Mapping[str, str] | None = None
+    ) -> None:
         self._control_plane = control_plane
         self._folder = folder
+        self._environment = dict(environment or {})
+        self._changes: dict[tuple[str, str], Mapping[str, str]] = {}
+        self._unscheduled = set[tuple[str, str]]()
+        self._looking = threading.Lock()
         self._pods: dict[tuple[str, str], Pod] = {}
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="pods", daemon=True)
@@ -88,6 +97,34 @@ class PodRunner:
         """The folder that stands for a claim's volume."""
         return self._folder / namespace / "volumes" / claim
 
+    def kill(self, namespace: str, name: str) -> None:
+        """Crash a node; it is started again, as a kubelet does it."""
+        self._pods[namespace, name].process.kill()
+
+    @contextmanager
+    def without(self, namespace: str, name: str) -> Iterator[Pod]:
+        """A node killed and not started again in the block; its pod as it was last."""
+        with self._looking:
+            self._unscheduled.add((namespace, name))
+            pod = self._pods.pop((namespace, name))
+            pod.process.kill()
+            pod.process.wait()
+        try:
+            yield pod
+        finally:
+            self._unscheduled.discard((namespace, name))
+
+    @contextmanager
+    def changed(self, namespace: str, name: str, **environment: str) -> Iterator[None]:
+        """A node killed and started again with more in its environment, and in the end as it was."""
+        with self.without(namespace, name):
+            self._changes[namespace, name] = environment
+        try:
+            yield
+        finally:
+            with self.without(namespace, name):
+                del self._changes[namespace, name]
+
     def logs(self) -> str:
         """The last lines of every node, and what kept this from running them, for a test that failed."""
         nodes = [
@@ -100,7 +137,8 @@ class PodRunner:
         with self._control_plane.client() as client:
             while not self._ended.wait(LOOK_SECONDS):
                 try:
-                    self._look(client)
+                    with self._looking:
+                        self._look(client)
                 except (httpx.HTTPError, OSError) as error:  # an API server that restarts is asked again
                     self._faults.append(repr(error))
 
@@ -114,6 +152,8 @@ class PodRunner:
         for key in [key for key in self._pods if key not in wanted]:
             self._pods.pop(key).stop()
         for key, sts in wanted.items():
+            if key in self._unscheduled:
+                continue
             pod = self._pods.get(key)
             if pod and (pod.process.poll() is not None or pod.generation != sts["metadata"]["generation"]):
                 self._pods.pop(key).stop()
@@ -149,10 +189,12 @@ class PodRunner:
             "SYMFED_NODE_TOKEN": str(folder / "token"),
             "SYMFED_DATA": str(data),
             "SYMFED_LISTEN": f"127.0.0.1:{port}",
+            **self._environment,
+            **self._changes.get((namespace, name), {}),
         }
         with (folder / "node.log").open("ab") as log:
             process = subprocess.Popen([NODE_PROGRAM], env=environment, stdout=log, stderr=subprocess.STDOUT)
-        return Pod(namespace, name, sts["metadata"]["generation"], folder, port, process)
+        return Pod(namespace, name, sts["metadata"]["generation"], folder, data, port, process)
 
     def _report(self, client: httpx.Client, sts: dict[str, Any], *, is_ready: bool) -> None:
         generation = sts["metadata"]["generation"]
@@ -182,7 +224,12 @@ class ServiceProxy:
 
     def __init__(self, pods: PodRunner) -> None:
         self._pods = pods
+        self._cuts = 0
         self.port = free_port()
+
+    def cut_next(self) -> None:
+        """The next answer of a node is broken off on its way back."""
+        self._cuts += 1
 
     @property
     def url_template(self) -> str:
@@ -200,23 +247,46 @@ class ServiceProxy:
             if not message.get("more_body"):
                 break
         pod = self._pods.find(namespace, name)
-        # A Service without an endpoint refuses the connection: nothing has arrived, come again.
-        status, headers, answer = 503, [(b"retry-after", b"1")], b""
-        if pod:
-            async with httpx.AsyncClient(base_url=pod.url, trust_env=False, timeout=60) as client:
-                try:
-                    response = await client.request(
-                        scope["method"],
-                        f"/{path}" + (f"?{scope['query_string'].decode()}" if scope["query_string"] else ""),
-                        headers=[(k, v) for k, v in scope["headers"] if k != b"host"],
-                        content=body,
-                    )
-                    status, answer = response.status_code, response.content
-                    headers = [(k, v) for k, v in response.headers.raw if k.lower() != b"content-length"]
-                except httpx.TransportError:
-                    pass  # a node that is starting: the Service has no endpoint yet
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": answer})
+        if pod is None:
+            await _send(send, *_NO_ENDPOINT)
+            return
+        query = scope["query_string"].decode()
+        headers = [(key, value) for key, value in scope["headers"] if key != b"host"]
+        async with httpx.AsyncClient(base_url=pod.url, trust_env=False, timeout=60) as client:
+            try:
+                response = await client.request(
+                    scope["method"],
+                    f"/{path}" + (f"?{query}" if query else ""),
+                    headers=headers,
+                    content=body,
+                )
+            except httpx.ConnectError:  # a node that is starting: the Service has no endpoint yet
+                await _send(send, *_NO_ENDPOINT)
+                return
+            except httpx.TransportError:
+                await _break_off(send)
+                return
+        if self._cuts:
+            self._cuts -= 1
+            await _break_off(send)
+            return
+        kept = [(k, v) for k, v in response.headers.raw if k.lower() != b"content-length"]
+        await _send(send, response.status_code, kept, response.content)
+
+
+# Nothing listens there; a Service refuses the connection, which one address for all cannot do.
+_NO_ENDPOINT = (503, [(b"retry-after", b"1")], b"")
+
+
+async def _send(send: Any, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _break_off(send: Any) -> None:
+    """The server closes the connection under an answer that is not whole."""
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"100")]})
+    await send({"type": "http.response.body", "body": b"{", "more_body": True})
 
 
 def _write_secret(client: httpx.Client, namespace: str, name: str, folder: Path) -> None:
