@@ -39,7 +39,7 @@ from symfed_wire.documents import (
     Signed,
     sign_document,
 )
-from symfed_wire.frames import DataFrame, MLContext
+from symfed_wire.frames import Cell, DataFrame, MLContext
 from symfed_wire.join import NatsGrant
 from symfed_wire.node_config import Membership, NodeConfig, PeerSecrets
 from tests.integration.servers import NatsServer, Process, ServerError, free_port, wait_until
@@ -188,6 +188,13 @@ class NodeProcess:
         model = self.http.get(f"{self.path('models/m')}?{local}").raise_for_status()
         info: dict[str, Any] = model.json()["values"]["modelInfo"]
         return info
+
+    def predict(self, rows: Sequence[Sequence[Cell]]) -> list[str]:
+        """The answers of the model that `build` built, as they travel."""
+        frame = DataFrame(NAMES, ("C",) * len(NAMES), rows)
+        answer = self.http.post(f"{self.path('predict/m')}?impute=true", json=frame.to_json())
+        assert answer.is_success, answer.text
+        return [row["res"] for row in answer.json()["values"]["KSVSMap"]["values"]]
 
     def path(self, rest: str) -> str:
         return f"/projects/{self.config.project}/{rest}"

@@ -62,6 +62,8 @@ async def test_three_nodes_build_the_model_of_the_pooled_rows(world: World) -> N
         assert nodes[1].merged()["epoch"] == nodes[2].merged()["epoch"] >= 3
         models = [node.build() for node in nodes]
         local = nodes[0].build(use_local=True)
+        predicted = [node.predict([*ROWS, ["", 3.0, None, ""]]) for node in nodes]
+        assert f"computing with numpy {np.__version__}: this is a cpu node" in nodes[0].log.read_text()
 
     assert any(b"symfed.snapshot" in path.read_bytes() for path in stored_messages(world))
     tables = [model["extra"]["coefficients"]["data"] for model in models]
@@ -78,6 +80,8 @@ async def test_three_nodes_build_the_model_of_the_pooled_rows(world: World) -> N
     np.testing.assert_allclose(found[:, :3], expected[:, :3], rtol=1e-10)
     np.testing.assert_allclose(found[:, 4:], expected[:, 4:], rtol=1e-10)
     np.testing.assert_allclose(found[:, 3], expected[:, 3], rtol=1e-8)
+    assert predicted[0] == predicted[1] == predicted[2]
+    np.testing.assert_allclose([float(text) for text in predicted[0][:-1]], pooled.predict(), rtol=1e-12)
     assert models[0]["info"]["rSquared"] == pytest.approx(pooled.rsquared, rel=1e-12)
 
 
