@@ -1,19 +1,23 @@
 """Every federation call with a client that shares no code with symfed, against all parts."""
 
+from functools import partial
+
 import pytest
 
-from tests.foreign.client import Client
+from tests.foreign.client import Client, Json
 from tests.foreign.signing import open_invitation, with_older_names
 from tests.integration.foreign_pair import (
     ADMIN,
     MEMBER,
     PASSWORD,
     Pair,
+    create_keys,
     exchange,
     iris,
     new_pair,
 )
 from tests.integration.line import Line
+from tests.integration.servers import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -58,10 +62,67 @@ def test_a_join_without_a_project_id_and_under_older_names(line: Line, pair: Pai
     )
 
 
+def test_the_schedule_is_the_admins(pair: Pair) -> None:
+    refused = pair.member.new_schedule(MEMBER, "h3")
+    text = f"Project {MEMBER} is not the admin of its federation; only the admin sets its schedule"
+    assert (refused.status, refused.text) == (403, text)
+    malformed = pair.admin.new_schedule(ADMIN, "often")
+    assert (malformed.status, malformed.text) == (400, "newSchedule: 'often' is not m<n>, h<n> or d<n>")
+
+    assert pair.admin.new_schedule(ADMIN, "h3").status == 200
+    for client, pid in ((pair.admin, ADMIN), (pair.member, MEMBER)):
+        wait_until(partial(has_schedule, client, pid, "h3"), f"{pid} keeps its schedule")
+
+
+def test_pulse_and_exploration_are_each_members_own(pair: Pair) -> None:
+    def says(key: str, value: bool) -> None:
+        wait_until(lambda: information(pair.member, MEMBER)[key] is value, f"{key} does not become {value}")
+
+    for call, value in ((pair.member.stop_pulse, False), (pair.member.start_pulse, True)):
+        assert call(MEMBER).status == 200
+        says("is_pulsing", value)
+    for text, value in (("true", True), ("false", False)):
+        assert pair.member.set_explore_peers(MEMBER, text).status == 200
+        says("allow_peers_explore", value)
+    refused = pair.member.set_explore_peers(MEMBER, "perhaps")
+    assert (refused.status, refused.text) == (400, "allowExplore: 'perhaps' is not true or false")
+
+
+def test_the_logs_are_lists_of_texts_and_errors_are_cleared(line: Line, pair: Pair) -> None:
+    events = pair.admin.sync_log(ADMIN).values["stringList"]["values"]
+    assert any("epoch" in event for event in events), events
+    keys = {**create_keys(line, "logs"), "fed_colour": "blue"}
+    assert pair.admin.create("logs", keys).status == 201
+
+    def errors() -> list[str]:
+        found: list[str] = pair.admin.error_log("logs").values["stringList"]["values"]
+        return found
+
+    wait_until(lambda: any("fed_colour" in entry for entry in errors()), "the unknown key is not named")
+    assert pair.admin.clear_error_log("logs").status == 200
+    wait_until(lambda: errors() == [], "the error log is not cleared")
+    assert pair.admin.delete("logs").status == 200
+
+
+def test_an_admin_with_members_is_not_deleted(pair: Pair) -> None:
+    refused = pair.admin.delete(ADMIN)
+    text = f"Project {ADMIN} administers a federation with other members: {MEMBER}"
+    assert (refused.status, refused.text) == (409, text)
+
+
+def information(client: Client, pid: str) -> Json:
+    """The opened answer of `info`."""
+    return client.opened(client.info(pid), "fedInfoEncrypted")
+
+
+def has_schedule(client: Client, pid: str, schedule: str) -> bool:
+    """Whether a member follows that schedule."""
+    return bool(information(client, pid)["sync_sched"] == schedule)
+
+
 def test_info_says_what_the_federation_is_and_hides_its_secrets(pair: Pair) -> None:
-    info = pair.member.opened(pair.member.info(MEMBER), "fedInfoEncrypted")
+    info = information(pair.member, MEMBER)
     assert info["fed_name"] == "calls"
-    assert info["sync_sched"] == "d1"
     assert info["fed_secret_key"] == "****"
     assert info["local_uuid"] in info["peersInfo"]
     assert info["is_pulsing"] is True
