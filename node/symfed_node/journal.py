@@ -1,9 +1,9 @@
-"""The journal: what was learnt is on the disk before it is acknowledged.
+"""The journal: what was learnt or forgotten is on the disk before it is acknowledged.
 
 `journal-<n>` is a list of records, each the statistics of one batch; `checkpoint` is the sum of all that
-went before `journal-<n>` and says which n that is. Adding the records again in their order gives the very
-same bits. A record is `length, crc32(payload), crc32(of these two), payload`, all little-endian 32 bits; the
-payload is a line of JSON (request id, what was answered) and then the statistics.
+went before `journal-<n>` and says which n that is. Adding and subtracting the records again in their order
+gives the very same bits. A record is `length, crc32(payload), crc32(of these two), payload`, all little-
+endian 32 bits; the payload is a line of JSON (kind, request id, what was answered) and then the statistics.
 """
 
 import json
@@ -11,91 +11,20 @@ import logging
 import os
 import struct
 import zlib
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, get_args
 
 from symfed_node.errors import CorruptDataError, JournalError, UnknownOutcomeError
 from symfed_node.files import make_folder, remove, sync_folder, write_atomically
-from symfed_node.statistics.merge import add
-from symfed_node.statistics.state import Statistics
+from symfed_node.learnt import Answer, Learnt, Op, Record, Requests, apply
 from symfed_node.stored import from_bytes, to_bytes
 
 log = logging.getLogger(__name__)
 
-KEPT_REQUESTS: Final = 10_000
+_DONE: Final[dict[Op, str]] = {"learn": "learnt", "forget": "forgotten"}
 _MAGIC: Final = b"symfed-journal-1\n"
 _HEADER: Final = struct.Struct("<III")
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a learn answered: rows taken, rows left out for missing values, and when (epoch milliseconds)."""
-
-    learned: int
-    skipped: int
-    at: int
-
-
-@dataclass(frozen=True)
-class Record:
-    """One learn. `batch` is None when all rows were left out."""
-
-    request: str
-    """the client's sym-request-id, or empty"""
-    answer: Answer
-    batch: Statistics | None
-
-
-class Requests:
-    """The newest KEPT_REQUESTS request ids with what was answered."""
-
-    def __init__(self, answers: Iterable[tuple[str, Answer]] = ()) -> None:
-        self._answers = dict(answers)
-
-    def find(self, request: str) -> Answer | None:
-        """What this request was answered, or None for a new one."""
-        return self._answers.get(request)
-
-    def keep(self, request: str, answer: Answer) -> None:
-        """Remember one more, and forget the oldest when there are too many."""
-        if request:
-            self._answers[request] = answer
-        if len(self._answers) > KEPT_REQUESTS:
-            del self._answers[next(iter(self._answers))]
-
-    def items(self) -> list[tuple[str, Answer]]:
-        """All of them, oldest first."""
-        return list(self._answers.items())
-
-
-@dataclass(frozen=True)
-class Learnt:
-    """All that a node's own rows amount to. `requests` is the one part that changes in place."""
-
-    stats: Statistics | None = None
-    modified: int = 0
-    """when something was last learnt, epoch milliseconds"""
-    requests: Requests = field(default_factory=Requests)
-
-
-def sum_after(stats: Statistics | None, batch: Statistics | None) -> Statistics | None:
-    """The sums once a record's batch is among them."""
-    if batch is None:
-        return stats
-    return batch if stats is None else add(stats, batch)
-
-
-def apply(learnt: Learnt, record: Record) -> Learnt:
-    """`learnt` after one more record."""
-    return after(learnt, record, sum_after(learnt.stats, record.batch))
-
-
-def after(learnt: Learnt, record: Record, stats: Statistics | None) -> Learnt:
-    """`learnt` after a record with which the sums are `stats`."""
-    learnt.requests.keep(record.request, record.answer)
-    return replace(learnt, stats=stats, modified=record.answer.at)
 
 
 class Journal:
@@ -158,8 +87,9 @@ class Journal:
             # What is on the disk now is unknown (a failed fsync drops pages), so only a restart may go on.
             file.close()
             raise UnknownOutcomeError(
-                f"the journal cannot be written: {error.strerror}; whether the rows were learnt is known "
-                "only after a restart of the node: then send them again with the same sym-request-id"
+                f"the journal cannot be written: {error.strerror}; whether the rows were "
+                f"{_DONE[record.answer.op]} is known only after a restart of the node: then send them again "
+                "with the same sym-request-id"
             ) from error
         self._file = file
         self._size += len(data)
@@ -262,7 +192,7 @@ def _corrupt(path: Path, offset: int) -> str:
 
 def _encode_record(record: Record) -> bytes:
     answer = record.answer
-    line = {"op": "learn", "id": record.request, "answer": [answer.learned, answer.skipped, answer.at]}
+    line = {"op": answer.op, "id": record.request, "answer": [answer.rows, answer.skipped, answer.at]}
     batch = b"" if record.batch is None else to_bytes(record.batch)
     return json.dumps(line).encode() + b"\n" + batch
 
@@ -270,13 +200,15 @@ def _encode_record(record: Record) -> bytes:
 def _decode_record(payload: bytes) -> Record:
     line, _, batch = payload.partition(b"\n")
     fields = json.loads(line)
-    if fields["op"] != "learn":
-        raise CorruptDataError(f"the journal has a record {fields['op']!r} of a later version")
-    return Record(fields["id"], Answer(*fields["answer"]), from_bytes(batch) if batch else None)
+    op = fields["op"]
+    if op not in get_args(Op):
+        raise CorruptDataError(f"the journal has a record {op!r} of a later version")
+    rows, skipped, at = fields["answer"]
+    return Record(fields["id"], Answer(rows, skipped, at, op), from_bytes(batch) if batch else None)
 
 
 def _encode_checkpoint(number: int, learnt: Learnt) -> bytes:
-    requests = [[key, [a.learned, a.skipped, a.at]] for key, a in learnt.requests.items()]
+    requests = [[key, [a.rows, a.skipped, a.at, a.op]] for key, a in learnt.requests.items()]
     line = json.dumps({"journal": number, "requests": requests, "modified": learnt.modified}).encode()
     payload = line + b"\n" + (b"" if learnt.stats is None else to_bytes(learnt.stats))
     return zlib.crc32(payload).to_bytes(4, "little") + payload

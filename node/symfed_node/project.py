@@ -12,20 +12,23 @@ from typing import Final
 import numpy as np
 from pydantic import JsonValue
 
+from symfed_node.batch import batch_of
 from symfed_node.columns import input_columns, numeric_columns
 from symfed_node.errors import JournalError, NoRowsError, NotSupportedError
 from symfed_node.federated import Federated, known_part
-from symfed_node.journal import Answer, Journal, Record, after, sum_after
+from symfed_node.journal import Journal
+from symfed_node.learnt import Answer, Op, Record, after, sum_after
 from symfed_node.models.errors import ModelError
 from symfed_node.models.linear import fit_linear
 from symfed_node.models.predict import linear_predictor, predict
 from symfed_node.modelstore import ModelInfo, ModelStore, Scope, StoredModel, linear_model_info
-from symfed_node.statistics.accumulate import accumulate, check_range, choose_shift
+from symfed_node.statistics.accumulate import check_range
 from symfed_node.statistics.device import CPU, Device
 from symfed_node.statistics.doubledouble import FloatArray
-from symfed_node.statistics.errors import SchemaMismatchError
-from symfed_node.statistics.merge import align, digest, extend_features, rebase
+from symfed_node.statistics.forget import check_forgettable
+from symfed_node.statistics.merge import digest
 from symfed_node.statistics.state import Feature, Statistics
+from symfed_wire.errors import MalformedError
 from symfed_wire.frames import DataFrame, MLContext
 
 log = logging.getLogger(__name__)
@@ -102,7 +105,7 @@ class Project:
 
     @property
     def modified(self) -> int:
-        """When rows were last learnt, epoch milliseconds; 0 for never."""
+        """When rows were last learnt or forgotten, epoch milliseconds; 0 for never."""
         return self._learnt.modified
 
     @property
@@ -127,17 +130,34 @@ class Project:
 
         A `request` that was learnt before is answered as then; its frame is not read. Raises what
         `read_frame` does, BadCellError, NotSupportedError, SchemaMismatchError, ValueOutOfRangeError,
-        GpuError and JournalError; then nothing was learnt. Only after UnknownOutcomeError nobody knows.
+        GpuError, JournalError, and MalformedError for the id of a request of another kind; then nothing was
+        learnt. Only after UnknownOutcomeError nobody knows.
         """
+        return self._change("learn", read_frame, request)
+
+    def forget(self, read_frame: Callable[[], DataFrame], request: str = "") -> Answer:
+        """Take a frame's rows out again, all or none; on the disk when this returns.
+
+        Repeats and errors are those of `learn`, besides NoRowsError, StatisticsError for more rows than there
+        are, and NeverLearntError. The attributes stay when no row is left.
+        """
+        return self._change("forget", read_frame, request)
+
+    def _change(self, op: Op, read_frame: Callable[[], DataFrame], request: str) -> Answer:
         with self._learning:
-            known = self._learnt.requests.find(request) if request else None
-            if known is not None:
+            if known := self._learnt.requests.find(request):
+                if known.op != op:
+                    raise MalformedError(f"this sym-request-id is that of a {known.op}: send another one")
                 return known
             columns = numeric_columns(read_frame())
-            batch = _batch(self.local, columns.features, columns.values, self.device)
-            answer = Answer(columns.values.shape[1], columns.skipped, self._clock())
+            batch = batch_of(columns, self.local, self.device)
+            if op == "forget":
+                if self.local is None:
+                    raise NoRowsError("the project has no rows yet: there is nothing to forget")
+                check_forgettable(self.local, batch)
+            answer = Answer(columns.values.shape[1], columns.skipped, self._clock(), op)
             record = Record(request, answer, batch if batch.rows else None)
-            stats = _checked_sum(self.local, record.batch)
+            stats = _checked_sum(self.local, record)
             self._journal.append(record)
             self._learnt = after(self._learnt, record, stats)
             self._checkpoint_when_due()
@@ -209,7 +229,7 @@ def check_build(view: View, algorithm: str, context: MLContext) -> tuple[list[in
         raise NotSupportedError(
             f"algorithm {algorithm!r} is not supported yet; supported: {', '.join(ALGORITHMS)}"
         )
-    if view.stats is None:
+    if view.rows == 0:
         raise NoRowsError("the project has no rows yet: learn some first")
     inputs, targets = context.input_positions(view.names), context.target_positions(view.names)
     if len(targets) != 1:
@@ -219,39 +239,10 @@ def check_build(view: View, algorithm: str, context: MLContext) -> tuple[list[in
     return inputs, targets[0]
 
 
-def _batch(
-    local: Statistics | None, features: tuple[Feature, ...], values: FloatArray, device: Device
-) -> Statistics:
-    """The statistics of new rows, in the order and around the shift of those that are there."""
-    if local is not None:
-        _check_schema(local.features, features)
-    # A shift of their own keeps the digits of rows that lie far from the first ones.
-    batch = accumulate(values, features, choose_shift(values), device)
-    with np.errstate(over="ignore", invalid="ignore"):  # `_checked_sum` names the feature afterwards
-        return batch if local is None else rebase(align(batch, local.features), local.shift)
-
-
-def _checked_sum(local: Statistics | None, batch: Statistics | None) -> Statistics | None:
-    """The sums with the new rows. Raises ValueOutOfRangeError when they pass what a float64 can hold.
-
-    The batch was checked around its own shift; around that of the project it may be out of range.
-    """
+def _checked_sum(local: Statistics | None, record: Record) -> Statistics | None:
+    """The sums after the record. Raises ValueOutOfRangeError when they pass what a float64 can hold."""
     with np.errstate(over="ignore", invalid="ignore"):
-        stats = sum_after(local, batch)
-    for sums in (batch, stats):
-        if sums is not None:
-            check_range(sums)
+        stats = sum_after(local, record)
+    if stats is not None:
+        check_range(stats)
     return stats
-
-
-def _check_schema(known: tuple[Feature, ...], given: tuple[Feature, ...]) -> None:
-    extend_features(known, given)
-    names, given_names = {f.name for f in known}, {f.name for f in given}
-    if names != given_names:
-        missing, new = sorted(names - given_names), sorted(given_names - names)
-        parts = [
-            f"{what} {', '.join(which)}" for what, which in (("without", missing), ("with new", new)) if which
-        ]
-        raise SchemaMismatchError(
-            f"rows {' and '.join(parts)}: all rows of a project must have the attributes of the first ones"
-        )

@@ -27,11 +27,15 @@ REFUSED: Final = Exchanging(
 )
 
 
-def too_few_rows(rows: int, needed: int) -> str:
-    """Why nothing can be published; `needed` is 0 while no attribute is known."""
+def too_few_rows(rows: int, needed: int, published: int = 0) -> str:
+    """Why nothing can be published; `needed` is 0 while no attribute is known.
+
+    `published` is how many rows the last snapshot has, which then stays as it is.
+    """
     if needed == 0:
         return "no rows have been learnt yet"
-    return f"{rows} rows may not be published: at least {needed} are needed"
+    text = f"{rows} rows may not be published: at least {needed} are needed"
+    return f"{text}; the last snapshot stays, of {published} rows" if published else text
 
 
 def after_exchange(
@@ -46,7 +50,7 @@ def after_exchange(
 
     Args:
         names: the members' names by uuid.
-        cannot_publish: why there is no own snapshot, or empty.
+        cannot_publish: why there is no own snapshot, or none of the rows as they are; or empty.
         left_out: uuid → the conflict that keeps a member out of the sum.
         behind: uuid → why a member's snapshot is missing or not its newest.
         waiting_rows: own new rows that are too few to be published.

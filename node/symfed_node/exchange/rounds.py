@@ -7,22 +7,21 @@ from collections.abc import Mapping
 from typing import Final
 
 from symfed_node.exchange.base import Backend, ExchangeError, Outgoing, ReplacedError
-from symfed_node.exchange.condition import too_few_rows
 from symfed_node.exchange.heads import SnapshotTooLargeError, check_head, largest_snapshot, next_epoch
 from symfed_node.exchange.keys import PeerKeys
 from symfed_node.exchange.log import SyncLog
 from symfed_node.exchange.own import (
     Encoded,
     allows_explore,
-    changed_rows,
     draft_head,
     encode_statistics,
     is_outdated,
     is_same,
+    standing,
 )
 from symfed_node.exchange.store import ExchangeStore
 from symfed_node.federated import Federated, PeerSnapshot, merge_members, read_snapshot
-from symfed_node.statistics.published import publishable, rows_needed
+from symfed_node.statistics.published import publishable
 from symfed_node.statistics.state import Statistics
 from symfed_wire.documents import (
     FEDERATION_CONTEXT,
@@ -149,21 +148,20 @@ class Rounds:
             return
         if not self._knows_own_head:  # else a change of too few rows, or an epoch that was used, might be put
             await self._read_own(own)
-        held = self._held.get(self._peer)
-        rows, needed = (local.rows, rows_needed(len(local.features))) if local else (0, 0)
-        is_enough = local is not None and rows >= needed
-        self.cannot_publish = "" if held or is_enough else too_few_rows(rows, needed)
-        changed = changed_rows(rows, held.head if held else None, self._own_head)
-        self.waiting_rows = changed if is_enough and changed < needed else 0
-        if local is not None and is_enough and changed >= needed:
-            stats = await asyncio.to_thread(publishable, local)
-        elif held is not None and (
-            self.has_lost_own or is_outdated(held.head, self.document, self.allows_explore)
-        ):
-            stats = held.stats  # the same again: the rows since then may be too few to be told apart
-        else:
-            return
-        await self._put(own, await asyncio.to_thread(encode_statistics, stats))
+        held, stored = self._held.get(self._peer), self._own_head
+        head = held.head if held else None
+        found = await asyncio.to_thread(standing, local, head, stored, self._store.published)
+        self.cannot_publish, self.waiting_rows = found.cannot_publish, found.waiting_rows
+        if local is not None and found.is_due:
+            await self._put(own, await asyncio.to_thread(self._encode, local))
+        elif held and (self.has_lost_own or is_outdated(held.head, self.document, self.allows_explore)):
+            # The same again: the rows since then may be too few to be told apart.
+            await self._put(own, await asyncio.to_thread(encode_statistics, held.stats))
+
+    def _encode(self, local: Statistics) -> Encoded:
+        encoded = encode_statistics(publishable(local))
+        self._store.save_published(encoded.sha256, local.histograms)
+        return encoded
 
     async def merge(self, current: Federated | None) -> Federated | None:
         """The new sum, or `current` when nothing has changed or there is no own snapshot yet."""
@@ -290,6 +288,7 @@ class Rounds:
         head = check_head(signed, own, self.document, held.head if held else None)
         await self._hold(await asyncio.to_thread(read_snapshot, head, encoded.body), signed, encoded.body)
         self._own_head, self._knows_own_head = head, True
+        self._store.forget_published(head.sha256)
         self.log.sent += 1
         self.log.event(f"published epoch {epoch}: {encoded.rows} rows, {len(encoded.body)} bytes")
 

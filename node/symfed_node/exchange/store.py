@@ -1,16 +1,21 @@
 """What an exchange keeps on the data volume: small files, each replaced as a whole."""
 
 import hashlib
+import io
 import json
 import logging
+import zipfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+
 from symfed_node.errors import CorruptDataError
 from symfed_node.federated import PeerSnapshot, read_snapshot
 from symfed_node.files import make_folder, remove, write_atomically
+from symfed_node.statistics.histogram import Histograms
 from symfed_node.statistics.state import Feature
 from symfed_wire.documents import (
     HEAD_CONTEXT,
@@ -41,6 +46,7 @@ class ExchangeStore:
     def __init__(self, folder: Path) -> None:
         self._folder = make_folder(folder)
         self._snapshots = make_folder(folder / "snapshots")
+        self._published = make_folder(folder / "published")
 
     def epoch(self) -> int:
         """The last epoch that was used for a put; 0 for none."""
@@ -95,6 +101,30 @@ class ExchangeStore:
                 except (SymfedError, ValueError) as error:
                     log.warning("%s is damaged and will be read again from its member: %s", path, error)
         return found
+
+    def save_published(self, sha256: str, histograms: Histograms) -> None:
+        """Remember, before a snapshot is put, the histograms of the rows behind it; they stay here."""
+        data = io.BytesIO()
+        np.savez(data, **vars(histograms))
+        write_atomically(self._published / sha256, data.getvalue())
+
+    def published(self, sha256: str) -> Histograms | None:
+        """The histograms of the rows behind an own snapshot, if this volume knows them."""
+        path = self._published / sha256
+        if not path.exists():
+            return None
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                return Histograms(**arrays)
+        except (ValueError, TypeError, OSError, zipfile.BadZipFile) as error:
+            log.warning("%s is damaged and not used: %s", path, error)
+            return None
+
+    def forget_published(self, kept: str) -> None:
+        """Remove what is known of all snapshots but one."""
+        for path in self._published.iterdir():
+            if path.name != kept:
+                remove(path)
 
     def forget(self, kept: Iterable[str]) -> None:
         """Remove the snapshots of all but the `kept` members."""

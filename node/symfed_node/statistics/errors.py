@@ -27,6 +27,12 @@ class GapsNotSupportedError(StatisticsError):
     reason = "NotSupported"
 
 
+class NeverLearntError(StatisticsError):
+    """Rows are to be forgotten that the sums cannot have had."""
+
+    reason = "NeverLearnt"
+
+
 class TooFewRowsError(StatisticsError):
     """Fewer rows than the privacy rules or the model ask for."""
 

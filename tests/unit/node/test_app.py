@@ -102,6 +102,43 @@ async def test_learning_counts_rows_and_repeats_its_answer(client: Client) -> No
     assert info["params"]["rows"] == 20
 
 
+async def test_forgetting_counts_rows_and_repeats_its_answer(client: Client) -> None:
+    await client.learn()
+    frame = {**FRAME, "data": [*ROWS[:4], ["", 1, 2]]}
+    headers = {"sym-request-id": "id 1"}
+    body = await client.call("POST", "/projects/p1/forget", 200, json=frame, headers=headers)
+    assert body["values"] == {"forgotten": 4, "skipped": 1}
+    body = await client.call("POST", "/projects/p1/forget", 200, content=b"unread", headers=headers)
+    assert body["values"] == {"forgotten": 4, "skipped": 1}
+    body = await client.call("POST", "/projects/p1/forget", 400, json=FRAME)
+    assert body["statusString"].startswith("cannot take 20 rows out of 16")
+    info = (await client.call("GET", "/projects/p1/info", 200))["values"]["smlInfo"]
+    assert info["params"]["rows"] == 16
+
+
+@pytest.mark.parametrize(("op", "counted", "rows"), [("learn", "learned", 40), ("forget", "forgotten", 0)])
+async def test_rows_as_a_job(client: Client, op: str, counted: str, rows: int) -> None:
+    await client.learn()
+    path, headers = f"/projects/p1/{op}?async=true", {"sym-request-id": "id 1"}
+    for _ in range(2):
+        await client.call("POST", path, 202, json=FRAME, headers=headers)
+        job = await client.finished(client.answer.headers["location"])
+        assert job["statusString"] == "Job is finished"
+        assert job["values"].pop("jobinfo")["jobType"] == op
+        assert job["values"] == {counted: 20, "skipped": 0}
+        info = (await client.call("GET", "/projects/p1/info", 200))["values"]["smlInfo"]
+        assert info["params"]["rows"] == rows
+
+
+async def test_bad_rows_of_a_job_are_told_by_the_job(client: Client) -> None:
+    await client.call("POST", "/projects/p1/forget?async=true", 202, json=FRAME)
+    job = await client.finished(client.answer.headers["location"])
+    assert job["statusCode"] == "BAD_REQUEST"
+    assert job["statusString"] == "the project has no rows yet: there is nothing to forget"
+    body = await client.call("POST", "/projects/p1/learn?async=yes", 400, json=FRAME)
+    assert body["statusString"] == "async is 'yes': it must be true or false"
+
+
 @pytest.mark.parametrize(
     ("request_", "status", "message"),
     [

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import zlib
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -10,8 +11,10 @@ import numpy as np
 import pytest
 
 from symfed_node import journal as journal_module
+from symfed_node import learnt as learnt_module
 from symfed_node.errors import CorruptDataError, JournalError, UnknownOutcomeError
-from symfed_node.journal import Answer, Journal, Learnt, Record, Requests, apply
+from symfed_node.journal import Journal
+from symfed_node.learnt import Answer, Learnt, Record, Requests, apply
 from symfed_node.statistics.accumulate import accumulate
 from symfed_node.statistics.doubledouble import DoubleDouble
 from symfed_node.statistics.histogram import Histograms
@@ -61,6 +64,27 @@ def test_a_replay_gives_the_same_bits(tmp_path: Path) -> None:
     assert learnt.requests.find("id 3") == Answer(7, 3, 1003)
     assert learnt.requests.find("id 5") is None
     assert learnt.modified == 1004
+
+
+def test_a_journal_from_before_forgetting_is_read(tmp_path: Path) -> None:
+    """Its records and its checkpoint have only what a learn answered."""
+    journal = journal_in(tmp_path)
+    learnt = apply(journal.recover(), record(1, "old"))
+    journal.checkpoint(learnt)
+    journal.append(record(2, "newer"))
+    journal.close()
+    checkpoint = tmp_path / "checkpoint"
+    payload = checkpoint.read_bytes()[4:].replace(b', "learn"]', b"]")
+    checkpoint.write_bytes(zlib.crc32(payload).to_bytes(4, "little") + payload)
+    found = journal_in(tmp_path).recover()
+    assert found.requests.find("old") == Answer(7, 1, 1001, "learn")
+    assert found.requests.find("newer") == Answer(7, 2, 1002, "learn")
+
+
+def test_a_record_of_a_later_version_is_an_error(tmp_path: Path) -> None:
+    written(tmp_path, Record("", Answer(0, 1, 5, "merge"), None))  # type: ignore[arg-type]  # not of this one
+    with pytest.raises(CorruptDataError, match="the journal has a record 'merge' of a later version"):
+        journal_in(tmp_path).recover()
 
 
 def test_every_quantity_is_stored(tmp_path: Path) -> None:
@@ -279,7 +303,7 @@ def test_a_journal_without_its_checkpoint_is_an_error(tmp_path: Path) -> None:
 
 
 def test_old_request_ids_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(journal_module, "KEPT_REQUESTS", 2)
+    monkeypatch.setattr(learnt_module, "KEPT_REQUESTS", 2)
     requests = Requests()
     for number in range(4):
         requests.keep(f"id {number}", Answer(number, 0, 0))

@@ -15,7 +15,8 @@ from symfed_node.errors import (
     NotSupportedError,
 )
 from symfed_node.federated import Federated, PeerSnapshot, merge_members
-from symfed_node.journal import Answer, Journal
+from symfed_node.journal import Journal
+from symfed_node.learnt import Answer
 from symfed_node.models.errors import ModelError
 from symfed_node.modelstore import ModelStore
 from symfed_node.project import Project

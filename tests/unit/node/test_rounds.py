@@ -21,6 +21,9 @@ from symfed_node.journal import Journal
 from symfed_node.modelstore import ModelStore
 from symfed_node.project import Project
 from symfed_node.statistics.accumulate import accumulate, choose_shift
+from symfed_node.statistics.doubledouble import FloatArray
+from symfed_node.statistics.forget import without
+from symfed_node.statistics.merge import add
 from symfed_node.statistics.state import Feature, Statistics
 from symfed_wire.documents import (
     FEDERATION_CONTEXT,
@@ -149,9 +152,18 @@ def exchanger_of(rounds: Rounds, shelf: Shelf, peer: str, folder: Path) -> Excha
     return Exchanger(project_in(folder), rounds, InMemory(shelf, peer), poll_seconds=1, report=print)
 
 
-def rows(count: int = 20, names: str = "ab", kind: str = "C", seed: int = 1) -> Statistics:
-    values = np.random.default_rng(seed).normal(size=(len(names), count))
-    return accumulate(values, [Feature(name, kind) for name in names], choose_shift(values))
+def rows(
+    count: int = 20,
+    names: str = "ab",
+    kind: str = "C",
+    seed: int = 1,
+    shift: FloatArray | None = None,
+) -> Statistics:
+    """The first `count` of the rows that a seed gives."""
+    values = np.random.default_rng(seed).normal(size=(count, len(names))).T
+    if shift is None:
+        shift = choose_shift(np.random.default_rng(seed).normal(size=(50, len(names))).T)
+    return accumulate(values, [Feature(name, kind) for name in names], shift)
 
 
 async def published(peer: str, shelf: Shelf, folder: Path, stats: Statistics) -> Rounds:
@@ -208,6 +220,55 @@ async def test_a_change_of_few_rows_waits(tmp_path: Path) -> None:
     await one.publish(rows(27))
     assert one.waiting_rows == 0
     assert (head_of(ONE, shelf).epoch, head_of(ONE, shelf).rows) == (2, 27)
+
+
+async def test_rows_forgotten_count_as_a_change_also_after_a_restart(tmp_path: Path) -> None:
+    """Five rows go and five others come: the number of rows tells nothing, their histograms do."""
+    shelf = Shelf()
+    await published(ONE, shelf, tmp_path, rows(30))
+    replaced = add(without(rows(30), rows(5)), rows(5, seed=2, shift=rows(30).shift))
+    again = rounds_of(ONE, shelf, tmp_path)
+    again.restore()
+    await again.read_members()
+    await again.publish(replaced)
+    assert (head_of(ONE, shelf).epoch, again.waiting_rows) == (2, 0)
+    assert len(list((tmp_path / ONE / "published").iterdir())) == 1
+
+
+async def test_a_restored_volume_knows_only_the_number_of_rows_behind_the_stored_head(tmp_path: Path) -> None:
+    shelf = Shelf()
+    await published(ONE, shelf, tmp_path, rows(30))
+    for file in (tmp_path / ONE / "published").iterdir():
+        file.unlink()
+    one = rounds_of(ONE, shelf, tmp_path)
+    await one.read_members()
+    await one.publish(add(without(rows(30), rows(5)), rows(5, seed=2, shift=rows(30).shift)))
+    assert (head_of(ONE, shelf).epoch, one.waiting_rows) == (1, 0)
+
+
+async def test_a_damaged_file_of_what_was_published_is_not_used(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shelf = Shelf()
+    one = await published(ONE, shelf, tmp_path, rows(30))
+    for file in (tmp_path / ONE / "published").iterdir():
+        file.write_bytes(b"PK damaged")
+    await one.publish(rows(33))
+    assert (head_of(ONE, shelf).epoch, one.waiting_rows) == (1, 3)
+    assert "is damaged and not used" in caplog.text
+
+
+async def test_the_last_snapshot_stays_when_too_many_rows_are_forgotten(tmp_path: Path) -> None:
+    shelf = Shelf()
+    one = await published(ONE, shelf, tmp_path, rows(20))
+    text = "rows may not be published: at least 7 are needed; the last snapshot stays, of 20 rows"
+    for kept in (6, 0):
+        await one.publish(without(rows(20), rows(20 - kept)))
+        assert one.cannot_publish == f"{kept} {text}"
+        assert (head_of(ONE, shelf).epoch, head_of(ONE, shelf).rows) == (1, 20)
+    await one.publish(rows(30))
+    assert one.cannot_publish == ""
+    assert head_of(ONE, shelf).rows == 30
 
 
 async def test_an_empty_volume_goes_on_above_the_stored_epoch(tmp_path: Path) -> None:
