@@ -31,7 +31,7 @@ class ConfigError(SymfedError):
 def explain(error: SymfedError) -> str:
     """One line: what happened, and what to do where that is known."""
     hint = _hint(error)
-    line = " ".join(str(error).split())
+    line = " ".join(str(error).split()).rstrip(" ,")  # the contract's text for 409 ends so
     return f"{line} - {hint}" if hint else line
 
 

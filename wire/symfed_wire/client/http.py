@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -29,6 +30,7 @@ _LIMITS = httpx.Limits(keepalive_expiry=2)
 _CONNECT_PATIENCE_SECONDS = 20.0  # a restart; longer is a wrong address
 _RETRY_CAP_SECONDS = 30.0
 _EXCERPT = 200
+_ERROR_NUMBER = re.compile(r"^\[Errno -?\d+\] ")
 _KEY_BYTES = 16
 
 
@@ -282,4 +284,4 @@ def _seconds(header: str | None) -> float | None:
 def _in_words(error: httpx.TransportError) -> str:
     if isinstance(error, httpx.TimeoutException):
         return "no answer in time"
-    return str(error) or type(error).__name__
+    return _ERROR_NUMBER.sub("", str(error)) or type(error).__name__

@@ -34,12 +34,12 @@ def test_a_refusal_says_what_to_do(gateway: Gateway, status: int, text: str, hin
 
 
 def test_a_taken_project_id_is_told(gateway: Gateway) -> None:
-    gateway.on("POST /projects", 409, "already there")
+    gateway.on("POST /projects", 409, "already there, ")
     assert "409 already there - `symfed projects` lists" in error_of(run("create", "p", "--local"))
 
 
 def test_an_unreachable_gateway_is_named(gateway: Gateway) -> None:
-    gateway.answers["GET /projects/list"] = httpx.ConnectError("Connection refused")
+    gateway.answers["GET /projects/list"] = httpx.ConnectError("[Errno 111] Connection refused")
     assert "http://gw:1/symetry/rest/c1: Connection refused - check the gateway's address" in error_of(
         run("projects")
     )
