@@ -1,25 +1,49 @@
-"""The child objects of a peer against approved files in `approvals`: case.input.yaml gives case.output.yaml.
+"""What the operator makes against approved files in `approvals`; case.input.yaml gives case.output.yaml.
 
 After a wanted change run this file with `SYMFED_APPROVE=1` and read the difference.
 """
 
+import base64
 import dataclasses
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import yaml
 
-from symfed_operator.manifests import NodeSettings, claim_name, node_children, node_secret_manifest
+from symfed_operator.backends.base import FederationSeeds
+from symfed_operator.customer import GatewaySecrets, gateway_role, gateway_role_binding
+from symfed_operator.documents import ActiveMember, read_document, with_next_document
+from symfed_operator.manifests import (
+    NodeSettings,
+    claim_name,
+    federation_secret_manifest,
+    grant_secret_manifest,
+    node_children,
+    node_secret_manifest,
+    token_secret_manifest,
+)
+from symfed_operator.records import new_federation_record
 from symfed_operator.statefulset import DIGEST_ANNOTATION, config_digest, stateful_set
 from symfed_wire.documents import Signed
 from symfed_wire.join import NatsGrant
+from symfed_wire.kube import JsonObject
+from symfed_wire.names import DOCUMENT_KEY, GRANT_FILE, JOIN_KEY
 from symfed_wire.node_config import Membership, NodeConfig, PeerSecrets
-from symfed_wire.resources import FederationPeer
+from symfed_wire.resources import Federation, FederationPeer, FederationPeerSpec
 
 APPROVALS = Path(__file__).parent / "approvals"
 CASES = sorted(path.name.removesuffix(".input.yaml") for path in APPROVALS.glob("*.input.yaml"))
 SETTINGS = NodeSettings("symfed-node:1", "symfed-node-gpu:1", "IfNotPresent", "symfed-system")
+UUID = "00000000-0000-4000-8000-000000000001"
+KEY = base64.b64encode(bytes(range(32))).decode()
+FEDERATION = Federation.model_validate(
+    {
+        "metadata": {"name": "f1", "namespace": "customer-c1", "uid": "u1"},
+        "spec": {"name": "f1", "schedule": "m30", "encryptMessages": True, "nats": {"managed": {}}},
+    }
+)
 GRANT = NatsGrant(
     hosts=("nats://n:4222",),
     writer_jwt="w",
@@ -46,7 +70,7 @@ def _config(peer: FederationPeer, membership: Membership | None = None) -> NodeC
         object_uid=peer.metadata.uid,
         slot=1,
         compute=peer.spec.compute.type,
-        uuid="00000000-0000-4000-8000-000000000001",
+        uuid=UUID,
         secrets=PeerSecrets(identity_seed="i", sealing_seed="s", nats_writer_seed="w", nats_reader_seed="r"),
         membership=membership,
     )
@@ -62,20 +86,70 @@ def _membership(document: str, jwt: str) -> Membership:
     )
 
 
-def _manifests(case: str) -> str:
+def _manifests(case: str) -> dict[str, object]:
     peer = _peer(case)
+    children: dict[str, object]
     children = {name: body for name, body in vars(node_children(peer, SETTINGS)).items() if body is not None}
     children["stateful_set"] = stateful_set(peer, _config(peer), SETTINGS)
-    return yaml.safe_dump(children, sort_keys=True, width=120)
+    return children
+
+
+def _check_approved(name: str, made: object) -> None:
+    approved = APPROVALS / f"{name}.output.yaml"
+    text = yaml.safe_dump(made, sort_keys=True, width=120)
+    if os.environ.get("SYMFED_APPROVE"):
+        approved.write_text(text)
+    assert text == approved.read_text()
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_children_are_as_approved(case: str) -> None:
-    approved = APPROVALS / f"{case}.output.yaml"
-    made = _manifests(case)
-    if os.environ.get("SYMFED_APPROVE"):
-        approved.write_text(made)
-    assert made == approved.read_text()
+    _check_approved(case, _manifests(case))
+
+
+def _readable(secret: JsonObject) -> JsonObject:
+    data = secret["data"]
+    assert isinstance(data, dict)
+    return {**secret, "data": {key: base64.b64decode(str(value)).decode() for key, value in data.items()}}
+
+
+def test_secrets_are_as_approved() -> None:
+    peer, remote = _peer("cpu"), _peer("cpu").model_copy(update={"spec": FederationPeerSpec()})
+    manifests = {
+        "federation": federation_secret_manifest(FEDERATION, {JOIN_KEY: "join key", DOCUMENT_KEY: "public"}),
+        "grant": grant_secret_manifest(remote, UUID, {GRANT_FILE: "{}"}),
+        "token": token_secret_manifest(peer, "the token"),
+        "node": node_secret_manifest(peer, _config(peer, _membership("v1", "jwt"))),
+    }
+    _check_approved("secrets", {name: _readable(body) for name, body in manifests.items()})
+
+
+def test_the_gateways_rights_are_as_approved() -> None:
+    secrets = GatewaySecrets(("f1-federation", "symfed-customer"), ("p-invitation-01234567",))
+    _check_approved(
+        "gateway",
+        {
+            "role": gateway_role("customer-c1", secrets),
+            "role_binding": gateway_role_binding("customer-c1", "symfed-system", "symfed-gateway"),
+        },
+    )
+
+
+def test_the_federation_document_is_as_approved() -> None:
+    record = new_federation_record(FederationSeeds("a", "s", "r"))
+    made = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    members = [
+        ActiveMember(f"00000000-0000-4000-8000-00000000000{number}", name, KEY, KEY, is_hosted, made)
+        for number, (name, is_hosted) in enumerate([("elsewhere", False), ("here", True), ("gone", False)])
+    ]
+    for active in (members, members[:2]):
+        record = with_next_document(record, FEDERATION, active, made)
+    document = read_document(record)
+    assert document is not None
+    text = document.model_dump(mode="json", by_alias=True, exclude_none=True)
+    for key in text["keys"]:
+        key["for"] = dict.fromkeys(key["for"], "sealed")  # another text each time
+    _check_approved("document", text)
 
 
 def test_restart_is_for_the_grant_and_not_for_the_document() -> None:

@@ -95,6 +95,22 @@ FIELDS = [
 ]
 
 
+def test_a_field_that_one_side_lacks_is_found() -> None:
+    schema = schema_of("federations")
+    spec = schema["properties"]["spec"]["properties"]
+    nested = spec["nats"]["properties"]
+    for fields, name in ((spec, "schedule"), (nested, "managed")):
+        kept = fields.pop(name)
+        with pytest.raises(AssertionError, match=r"Federation\.spec"):
+            list(compare(schema, Federation, "Federation"))
+        fields[name] = kept
+        fields["more"] = {"type": "boolean"}
+        with pytest.raises(AssertionError, match=r"Federation\.spec"):
+            list(compare(schema, Federation, "Federation"))
+        del fields["more"]
+    assert list(compare(schema, Federation, "Federation"))
+
+
 @pytest.mark.parametrize("field", FIELDS, ids=lambda field: field.path)
 def test_defaults_agree(field: Field) -> None:
     # Defaulting runs before CEL: a default on the first level of a peer would refuse every remote peer.
