@@ -10,9 +10,10 @@ from fastapi import FastAPI, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from symfed_api import federations, jobs, projects, unsupported
+from symfed_api import federations, jobs, projects, unsupported, websocket
 from symfed_api.answers import answer, install
 from symfed_api.auth_middleware import Authentication
+from symfed_api.connections import Connections
 from symfed_api.customers import Customers
 from symfed_api.gateway import Gateway, TheGateway
 from symfed_api.limit import FailureLimit
@@ -28,7 +29,8 @@ def create_app(settings: Settings, kube: Kube) -> FastAPI:
     """The application on an API server; its customers are followed while it runs."""
     customers = Customers(kube)
     nodes = Nodes(kube, settings.node_url)
-    gateway = Gateway(settings, kube, customers, nodes, OwnJobs(kube), FailureLimit())
+    connections = Connections(settings.websocket_connections)
+    gateway = Gateway(settings, kube, customers, nodes, OwnJobs(kube), FailureLimit(), connections)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -49,7 +51,7 @@ def create_app(settings: Settings, kube: Kube) -> FastAPI:
     app.add_middleware(RequestLog)
     app.add_api_route("/healthz", _live)
     app.add_api_route("/readyz", _ready)
-    for part in (federations, projects, jobs, unsupported):
+    for part in (federations, projects, jobs, websocket, unsupported):
         app.include_router(part.router)
     return app
 

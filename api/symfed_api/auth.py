@@ -3,12 +3,14 @@
 import hmac
 import os
 from base64 import b64encode
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from symfed_api.caller import Caller
 from symfed_api.customers import Customer
 from symfed_api.errors import BadRequestError, UnauthorizedError
+from symfed_api.ws_messages import MessageHeader
 from symfed_wire.bodies import V2_PREFIX, RequestLine
 from symfed_wire.errors import MalformedError
 from symfed_wire.signing import (
@@ -17,8 +19,10 @@ from symfed_wire.signing import (
     check_date,
     check_nonce,
     content_md5,
+    signature,
     signatures,
     string_to_sign,
+    websocket_string_to_sign,
 )
 
 # Signatures of nobody are checked against this, so that they cost what a customer's cost.
@@ -79,7 +83,7 @@ def authenticate(
         for expected in signatures(request, key, _resources(head))
     )
     if customer is None or not is_signed:
-        raise _refusal(customer, request, vendor_errors=vendor_errors)
+        raise _refusal(customer, string_to_sign(request, "SECRETKEY"), vendor_errors=vendor_errors)
     return Caller(
         customer=customer.id,
         namespace=customer.namespace,
@@ -87,6 +91,52 @@ def authenticate(
         line=RequestLine(head.verb, head.path, head.query, head.date),
         is_second_form=bool(head.nonce),
     )
+
+
+def authenticate_message(
+    header: MessageHeader,
+    payload: str,
+    customer: Customer | None,
+    urls: Sequence[str],
+    now: datetime,
+    *,
+    vendor_errors: bool = False,
+) -> Customer:
+    """The customer who signed a WebSocket's message for one of `urls`, as `authenticate` does it.
+
+    Raises BadRequestError, UnauthorizedError.
+    """
+    if not header.signature:
+        raise BadRequestError("Authentication header is null")
+    if not header.date:
+        raise BadRequestError("sym-date header is null")
+    try:
+        check_date(header.date, now)
+    except (MalformedError, DateOutsideWindowError) as error:
+        raise BadRequestError(str(error)) from None
+    md5 = content_md5(payload.encode())
+    if header.md5 and not hmac.compare_digest(header.md5.encode(), md5.encode()):
+        raise BadRequestError("Md5 do not match")
+    key = customer.secret_key if customer else _NOBODYS_KEY
+
+    def signed_text(url: str, secret_key: str) -> str:
+        return websocket_string_to_sign(
+            md5=md5,
+            secret_key=secret_key,
+            date=header.date,
+            customer=header.customer,
+            payload=payload,
+            url=url,
+            extra_keys=header.extra_keys,
+        )
+
+    given = header.signature.encode()
+    is_signed = any(
+        hmac.compare_digest(signature(signed_text(url, key), key).encode(), given) for url in urls
+    )
+    if customer is None or not is_signed:
+        raise _refusal(customer, signed_text(urls[0], "SECRETKEY"), vendor_errors=vendor_errors)
+    return customer
 
 
 def _resources(head: RequestHead) -> list[str]:
@@ -107,9 +157,9 @@ def _signed(head: RequestHead, body: bytes, md5: str) -> SignedRequest:
     )
 
 
-def _refusal(customer: Customer | None, request: SignedRequest, *, vendor_errors: bool) -> UnauthorizedError:
+def _refusal(customer: Customer | None, signed_text: str, *, vendor_errors: bool) -> UnauthorizedError:
     if not vendor_errors:
         return UnauthorizedError("Invalid Signature")
     if customer is None:
         return UnauthorizedError("Invalid User")
-    return UnauthorizedError("Invalid Signature", {"stringToSign": string_to_sign(request, "SECRETKEY")})
+    return UnauthorizedError("Invalid Signature", {"stringToSign": signed_text})

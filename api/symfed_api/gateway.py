@@ -5,8 +5,10 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 from pydantic import JsonValue
+from starlette.requests import HTTPConnection
 
 from symfed_api.caller import Caller
+from symfed_api.connections import Connections
 from symfed_api.customers import Customers
 from symfed_api.errors import UnauthorizedError
 from symfed_api.limit import FailureLimit
@@ -26,10 +28,11 @@ class Gateway:
     nodes: Nodes
     jobs: OwnJobs
     refusals: FailureLimit
+    connections: Connections
 
 
-def _gateway(request: Request) -> Gateway:
-    gateway = request.app.state.gateway
+def _gateway(connection: HTTPConnection) -> Gateway:
+    gateway = connection.app.state.gateway
     if not isinstance(gateway, Gateway):
         raise TypeError("app.state.gateway is not set")
     return gateway

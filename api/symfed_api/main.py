@@ -7,6 +7,7 @@ import uvicorn
 
 from symfed_api.app import create_app
 from symfed_api.settings import Settings
+from symfed_api.websocket import MESSAGE_BYTES
 from symfed_wire.kube import Kube
 from symfed_wire.kube_config import KubeConfig
 
@@ -33,6 +34,11 @@ async def _serve(settings: Settings) -> None:
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=_GRACE_SECONDS,
+            ws="websockets-sansio",
+            ws_max_size=MESSAGE_BYTES,
+            # No pings: while a node takes its time, the next message waits unread, and a pong behind it.
+            ws_ping_interval=None,
+            ws_per_message_deflate=False,
         )
         await uvicorn.Server(config).serve()
 

@@ -38,6 +38,13 @@ class Settings(BaseSettings):
     grant_seconds: float = 5
     """How long `createPolicies` waits for the operator's grant."""
 
+    websocket_connections: int = 500
+    """WebSockets at a time; a further one is told to come again."""
+    websocket_first_seconds: float = 10
+    """How long a WebSocket may be open before somebody has proved who he is."""
+    websocket_idle_seconds: float = 300
+    """How long the next message may take to come."""
+
     @field_validator("nats_hosts", "nats_advertised_hosts", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
