@@ -1,4 +1,4 @@
-"""The calls that steer a member, with all parts as processes: what they change reaches the nodes."""
+"""What the gateway turns into something else, with all parts as processes: it reaches the nodes."""
 
 import json
 from collections.abc import Callable
@@ -10,6 +10,7 @@ from symfed_wire.client import Client
 from tests.integration.gateway import Tenant, text_of
 from tests.integration.line import Line, namespace_of
 from tests.integration.servers import ServerError, wait_until
+from tests.integration.websocket_client import address, ask, message, opened
 
 SECONDS = 90.0
 
@@ -96,3 +97,17 @@ def test_a_job_of_the_gateways_own_has_the_rights_that_it_needs(line: Line) -> N
     assert [info["pid"] for info in finished["smlInfoList"]] == ["p1"]
     assert tenant.call("GET", "/jobs").json()["values"]["jobinfoList"][0]["jobId"] == int(number)
     assert text_of(tenant.call("DELETE", f"/jobs/{number}")) == (200, "Job killed")
+
+
+def test_rows_from_a_websocket_are_learnt(line: Line) -> None:
+    tenant = tenant_of(line, "streaming")
+    with Client(line.url, tenant.id, tenant.secret_key) as client:
+        client.create_project("p1")
+        client.project("p1")  # it is served once this answers
+    frame = '{"attributeNames":["a"],"attributeTypes":["C"],"data":[["1"],["2"]]}'
+    url = address(tenant)
+    with opened(url) as connection:
+        assert ask(connection, message(tenant, url, "p1", payload=frame, signed=frame)) == ("OK", "OK")
+        assert ask(connection, f"0,{frame}") == ("OK", "OK")
+        assert ask(connection, "0,[]") == ("BAD_REQUEST", "DataFrame: the body must be a JSON map")
+    assert params_of(tenant, "p1")["rows"] == 4
