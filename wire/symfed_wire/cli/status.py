@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.pool import ThreadPool
 from typing import Annotated
 
 import typer
@@ -54,7 +54,7 @@ def look(client: Client, project: str | None) -> list[FederationState]:
     names = client.projects()
     if project is not None and project not in names:
         raise MalformedError(f"there is no project {project}; `symfed projects` lists those there are")
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
+    with ThreadPool(_AT_ONCE) as pool:  # its threads are daemons, so that Ctrl-C waits for no answer
         seen = [one for one in pool.map(lambda name: _see(client, name), names) if one is not None]
     groups = group(seen)
     if project is None:
@@ -107,7 +107,9 @@ def _federation(state: FederationState) -> list[RenderableType]:
     ]
 
 
-def _members_table(state: FederationState) -> Table:
+def _members_table(state: FederationState) -> RenderableType:
+    if not state.members:
+        return Text("its members are not known: none of the projects below answers", style="red")
     table = new_table("member", "uuid", *numbers("epoch", "rows", "age"), "in the sum")
     for member in state.members:
         table.add_row(
@@ -118,8 +120,6 @@ def _members_table(state: FederationState) -> Table:
             age(member.age_seconds),
             "[green]yes[/]" if member.merged else "[red]no[/]",
         )
-    if not state.members:
-        table.add_row("[red]none of the projects below can say[/]")
     return table
 
 

@@ -58,6 +58,18 @@ def test_ctrl_c_ends_with_one_line(environment: dict[str, str], listener: socket
     assert (process.returncode, out, err) == (130, "", "interrupted\n")
 
 
+def test_ctrl_c_waits_for_none_of_many_answers(environment: dict[str, str], listener: socket.socket) -> None:
+    environment["SYMFED_URL"] = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    with started(["status"], environment) as process:
+        names = envelope(200, values={"stringList": {"values": ["a", "b"]}}).to_json()
+        answered(listener, names)
+        connection, _ = listener.accept()  # one of the projects is asked, and nobody answers
+        with connection:
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (130, "interrupted\n")
+
+
 def test_a_closed_pipe_is_quiet(environment: dict[str, str], listener: socket.socket) -> None:
     environment["SYMFED_URL"] = f"http://127.0.0.1:{listener.getsockname()[1]}"
     with started(["projects"], environment) as process:

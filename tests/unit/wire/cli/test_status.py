@@ -88,7 +88,7 @@ def test_a_project_that_is_not_ready_is_a_state(gateway: Gateway) -> None:
     assert f"not well: a is not ready: {why}" in result.stdout
     assert ["a", "u-1111-a", "7"] in [line.split()[:3] for line in result.stdout.splitlines()]  # b says it
     gateway.on("GET /fedml/b/syncStats", 503, f"Project b is not ready: {why}")
-    assert "none of the projects below can say" in run("status").stdout
+    assert "its members are not known" in run("status").stdout
 
 
 def test_conditions_that_are_false_count(gateway: Gateway) -> None:
