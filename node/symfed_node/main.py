@@ -141,7 +141,6 @@ def _make_exchanger(
     store = ExchangeStore(settings.data / "federations" / membership.federation)
     backend = NatsExchange(config.uuid, membership.nats, config.secrets)
     rounds = Rounds(config.uuid, membership, keys, store, backend)
-    backend.request_timeout = rounds.document.settings.request_timeout_seconds
     project.set_federated(rounds.restore())
     return Exchanger(project, rounds, backend, poll_seconds=settings.poll_seconds, report=report)
 

@@ -51,6 +51,9 @@ class Outgoing:
 class Backend(Protocol):
     """One connection to the others. Every call may raise ExchangeError."""
 
+    request_timeout: float
+    """seconds for one request"""
+
     @property
     def is_open(self) -> bool:
         """Whether the other calls can work; after a loss `open` is needed again."""

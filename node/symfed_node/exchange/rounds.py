@@ -62,7 +62,7 @@ class Rounds:
         """uuid → why a member's snapshot is missing or not its newest"""
         self.cannot_publish = ""
         self.waiting_rows = 0
-        self.document = self._newest_document()
+        self._follow(self._newest_document())
 
     @property
     def is_removed(self) -> bool:
@@ -112,7 +112,7 @@ class Rounds:
         if document.version <= self.document.version:
             return False
         self._store.save_document(signed)
-        self.document = document
+        self._follow(document)
         self.log.event(f"took version {document.version} of the federation document")
         if not self.is_removed:
             self._drop_removed()
@@ -179,6 +179,10 @@ class Rounds:
     def _merge(self) -> Federated:
         admin = next((member.uuid for member in self.document.members if member.admin), None)
         return merge_members(self._held, self._store.merged().features, admin)
+
+    def _follow(self, document: FederationDocument) -> None:
+        self.document = document
+        self._backend.request_timeout = document.settings.request_timeout_seconds
 
     def _newest_document(self) -> FederationDocument:
         """The newer one of the operator's and the one on the disk."""

@@ -97,6 +97,7 @@ class InMemory:
         self._shelf = shelf
         self._peer = peer
         self.is_open = True
+        self.request_timeout = 0.0
 
     async def open(self, on_wake: OnWake) -> None:
         """Nothing to open."""
@@ -128,7 +129,7 @@ class InMemory:
         """Nobody is there to hear it."""
 
 
-def rounds_of(peer: str, shelf: Shelf, folder: Path) -> Rounds:
+def rounds_of(peer: str, shelf: Shelf, folder: Path, backend: InMemory | None = None) -> Rounds:
     grant = NatsGrant(
         hosts=(), writer_jwt="", reader_jwt="", stream="", data="", head="", get="", heads="", ask=""
     )
@@ -140,7 +141,7 @@ def rounds_of(peer: str, shelf: Shelf, folder: Path) -> Rounds:
         nats=grant,
     )
     keys = PeerKeys(peer, secrets_of(peer))
-    return Rounds(peer, membership, keys, ExchangeStore(folder / peer), InMemory(shelf, peer))
+    return Rounds(peer, membership, keys, ExchangeStore(folder / peer), backend or InMemory(shelf, peer))
 
 
 def project_in(folder: Path) -> Project:
@@ -561,6 +562,20 @@ async def test_a_new_document_drops_the_removed_member(tmp_path: Path) -> None:
     kept = rounds_of(TWO, shelf, tmp_path).restore()
     assert kept is not None
     assert list(kept.members) == [ONE, TWO]
+
+
+async def test_requests_have_the_time_that_the_document_gives_them(tmp_path: Path) -> None:
+    shelf = Shelf()
+    backend = InMemory(shelf, ONE)
+    one = rounds_of(ONE, shelf, tmp_path, backend)
+    assert backend.request_timeout == 30
+    changed = document(2)
+    settings = changed.settings.model_copy(update={"request_timeout_seconds": 7})
+    shelf.document = signed(changed.model_copy(update={"settings": settings}))
+    assert await one.update_document()
+    assert backend.request_timeout == 7
+    rounds_of(ONE, shelf, tmp_path, again := InMemory(shelf, ONE))
+    assert again.request_timeout == 7
 
 
 async def test_bad_and_older_documents_are_refused(tmp_path: Path) -> None:
