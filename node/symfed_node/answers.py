@@ -1,11 +1,14 @@
 """What the node's answers hold, in the words of the contract (dataplane.md, wire.md). Pure."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from pydantic import JsonValue
 
+from symfed_node.density import Density
 from symfed_node.exchange.loop import Exchanger
 from symfed_node.exchange.rounds import Rounds
+from symfed_node.explore import Figures
 from symfed_node.modelstore import json_number
 from symfed_node.project import Project, scope
 from symfed_node.statistics.doubledouble import FloatArray
@@ -79,6 +82,27 @@ def sync_stats(project: Project, rounds: Rounds, now: datetime) -> Values:
 def predictions(values: FloatArray) -> Values:
     """`values.KSVSMap`: a map for each row, in order."""
     return {"values": [{"res": str(json_number(value))} for value in values.tolist()]}
+
+
+def figures(entries: Sequence[Figures]) -> Values:
+    """`values.KSVDMap`."""
+    return {"values": [{name: json_number(value) for name, value in entry.items()} for entry in entries]}
+
+
+def densities(entries: Sequence[Density]) -> Values:
+    """`values.densityList`."""
+    return {
+        "values": [
+            {
+                "attrName": entry.name,
+                "min": entry.low,
+                "max": entry.high,
+                "width": entry.width,
+                "histogram": entry.rows.tolist(),
+            }
+            for entry in entries
+        ]
+    }
 
 
 def _peer_stats(name: str, head: SnapshotHead | None, now: datetime) -> Values:

@@ -7,6 +7,7 @@ from starlette.middleware import Middleware
 from symfed_node.middleware import BearerToken, OnlyOnce
 from symfed_node.responses import on_crash, on_error, on_http_error
 from symfed_node.routes.base import Node
+from symfed_node.routes.exploring import ExploreRoutes
 from symfed_node.routes.federation import FederationRoutes
 from symfed_node.routes.jobs import JobRoutes
 from symfed_node.routes.models import ModelRoutes
@@ -20,6 +21,7 @@ def build_app(node: Node) -> Starlette:
     groups = (
         ProjectRoutes(node),
         RowRoutes(node),
+        ExploreRoutes(node),
         ModelRoutes(node),
         JobRoutes(node),
         FederationRoutes(node),

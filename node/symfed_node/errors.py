@@ -68,6 +68,13 @@ class NoRowsError(NodeError):
     reason = "NoRows"
 
 
+class ExploreForbiddenError(NodeError):
+    """A peer's statistics alone are asked for, and it has not allowed that, or is no member."""
+
+    reason = "ExploreForbidden"
+    status = HTTPStatus.FORBIDDEN
+
+
 class TooLargeError(NodeError):
     """The body of a request passes the node's limit."""
 

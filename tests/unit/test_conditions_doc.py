@@ -24,9 +24,9 @@ NEVER_IN_A_CONDITION = {
     # the program does not start
     "BootstrapFailed", "ConfigurationInvalid",
     # answers to calls at the node
-    "BadCell", "NeverLearnt", "NoInput", "NoSuchProject", "NoSuchModel", "NoSuchJob", "NoRows", "TooLarge",
-    "JournalFailed", "OutcomeUnknown", "GpuFailed", "RepeatedNonce", "ValueOutOfRange", "ModelNotPossible",
-    "ConstantFeature", "Collinear",
+    "BadCell", "ExploreForbidden", "NeverLearnt", "NoInput", "NoSuchProject", "NoSuchModel", "NoSuchJob",
+    "NoRows", "TooLarge", "JournalFailed", "OutcomeUnknown", "GpuFailed", "RepeatedNonce", "ValueOutOfRange",
+    "ModelNotPossible", "ConstantFeature", "Collinear",
     # words in the message of another reason: PeerBehind
     "HeadRejected",
     # handled where it is raised

@@ -1,4 +1,4 @@
-"""Bodies of the data plane: rows as a DataFrame, what to build as an MLContext, lists of text.
+"""Bodies of the data plane: rows as a DataFrame, an MLContext to build from, some to explore, lists of text.
 
 No numpy here: the client and the gateway carry these bodies too. Rows are counted from 1 in messages, and
 no message repeats a cell: it may be personal.
@@ -75,6 +75,17 @@ class MLContext:
 
 
 @dataclass(frozen=True)
+class ExploreContext:
+    """What to explore: an MLContext for each entry of the answer."""
+
+    values: tuple[MLContext, ...]
+
+    def to_json(self) -> dict[str, JsonValue]:
+        """The context as it travels."""
+        return {"values": [value.to_json() for value in self.values]}
+
+
+@dataclass(frozen=True)
 class StringList:
     """A list of text, such as contract rules or log lines."""
 
@@ -116,6 +127,14 @@ def parse_context(body: bytes | str | JsonValue) -> MLContext:
         target_attribute_names=_texts(fields, "targetAttributeNames", "MLContext", required=False),
         extra_parameters=extra or {},
     )
+
+
+def parse_explore(body: bytes | str | JsonValue) -> ExploreContext:
+    """An ExploreContext from JSON, as text or parsed. Raises MalformedError."""
+    values = _object(body, "ExploreContext").get("values")
+    if not isinstance(values, list) or not all(isinstance(value, dict) for value in values):
+        raise MalformedError("ExploreContext: values must be a list of MLContexts")
+    return ExploreContext(tuple(parse_context(value) for value in values))
 
 
 def parse_strings(body: bytes | str | JsonValue) -> StringList:

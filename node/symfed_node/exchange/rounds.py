@@ -50,7 +50,8 @@ class Rounds:
         self._keys = keys
         self._store = store
         self._backend = backend
-        self._held: dict[str, PeerSnapshot] = {}
+        self.held: dict[str, PeerSnapshot] = {}
+        """uuid → the newest good snapshot that was read"""
         self._knows_own_head = False
         self._own_head: SnapshotHead | None = None
         """the own stored head, when it is known and there is one; others may refuse it"""
@@ -73,7 +74,7 @@ class Rounds:
     @property
     def has_lost_own(self) -> bool:
         """Whether the backend is known to have none of the own snapshot, or another one."""
-        held = self._held.get(self._peer)
+        held = self.held.get(self._peer)
         if held is None or not self._knows_own_head:
             return False
         stored = self._own_head
@@ -87,12 +88,12 @@ class Rounds:
     def restore(self) -> Federated | None:
         """The sum as it was when the node stopped, from the disk alone."""
         merged = self._store.merged()
-        self._held = {
+        self.held = {
             peer: snapshot
             for peer, snapshot in self._store.snapshots(self.document).items()
             if peer in merged.members or peer == self._peer
         }
-        federated = self._merge() if merged.members and self._peer in self._held else None
+        federated = self._merge() if merged.members and self._peer in self.held else None
         self._to_merge = True  # a crash may have come between a snapshot, or a document, and its merging
         if not self.is_removed:
             self._drop_removed()
@@ -148,7 +149,7 @@ class Rounds:
             return
         if not self._knows_own_head:  # else a change of too few rows, or an epoch that was used, might be put
             await self._read_own(own)
-        held, stored = self._held.get(self._peer), self._own_head
+        held, stored = self.held.get(self._peer), self._own_head
         head = held.head if held else None
         found = await asyncio.to_thread(standing, local, head, stored, self._store.published)
         self.cannot_publish, self.waiting_rows = found.cannot_publish, found.waiting_rows
@@ -165,11 +166,11 @@ class Rounds:
 
     async def merge(self, current: Federated | None) -> Federated | None:
         """The new sum, or `current` when nothing has changed or there is no own snapshot yet."""
-        if not self._to_merge or self._peer not in self._held:
+        if not self._to_merge or self._peer not in self.held:
             return current
         federated = await asyncio.to_thread(self._merge)
         self._store.save_merged(federated.stats.features, federated.members)
-        self._store.forget(self._held)
+        self._store.forget(self.held)
         self._to_merge = False
         self.log.event(
             f"merged {federated.stats.rows} rows of {len(federated.members)} members, epoch {federated.epoch}"
@@ -178,7 +179,7 @@ class Rounds:
 
     def _merge(self) -> Federated:
         admin = next((member.uuid for member in self.document.members if member.admin), None)
-        return merge_members(self._held, self._store.merged().features, admin)
+        return merge_members(self.held, self._store.merged().features, admin)
 
     def _follow(self, document: FederationDocument) -> None:
         self.document = document
@@ -201,8 +202,8 @@ class Rounds:
 
     def _drop_removed(self) -> None:
         active = {member.uuid for member in self.document.active_members()}
-        for peer in [peer for peer in self._held if peer not in active]:
-            del self._held[peer]
+        for peer in [peer for peer in self.held if peer not in active]:
+            del self.held[peer]
             self._to_merge = True
             self.log.event(f"dropped the snapshot of {self.names.get(peer, '')} ({peer}), who is no member")
 
@@ -229,7 +230,7 @@ class Rounds:
         backend does not answer, SignatureError and MalformedError for a head that is not from this peer.
         """
         self._knows_own_head = False
-        held = self._held.get(self._peer)
+        held = self.held.get(self._peer)
         signed = await self._backend.head(own)
         self._own_head = None
         if signed is not None:
@@ -248,7 +249,7 @@ class Rounds:
     async def _newest(self, member: Member) -> bool:
         """Whether the member has a snapshot; a new one is held and on the disk when this returns."""
         for attempt in range(_READ_ATTEMPTS):
-            held = self._held.get(member.uuid)
+            held = self.held.get(member.uuid)
             signed = await self._backend.head(member)
             if signed is None:
                 return held is not None
@@ -277,7 +278,7 @@ class Rounds:
                 f"the own snapshot has {len(encoded.body)} bytes and may have {most}: the Federation's "
                 "stream size must be raised to twice a snapshot"
             )
-        held, stored = self._held.get(self._peer), self._own_head
+        held, stored = self.held.get(self._peer), self._own_head
         used = max(self._store.epoch(), held.head.epoch if held else 0)
         epoch = next_epoch(used, stored.epoch if stored else 0)
         self._store.save_epoch(epoch)
@@ -298,5 +299,5 @@ class Rounds:
 
     async def _hold(self, snapshot: PeerSnapshot, signed: Signed, body: bytes) -> None:
         await asyncio.to_thread(self._store.save_snapshot, signed, snapshot.head.peer, body)
-        self._held[snapshot.head.peer] = snapshot
+        self.held[snapshot.head.peer] = snapshot
         self._to_merge = True

@@ -7,8 +7,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from symfed_node.answers import sml_info
+from symfed_node.errors import NotSupportedError
 from symfed_node.responses import answer
-from symfed_node.routes.base import PROJECT, Node, use_local
+from symfed_node.routes.base import PROJECT, Node, flag, use_local
 
 
 class ProjectRoutes:
@@ -20,6 +21,7 @@ class ProjectRoutes:
             Route("/healthz", self.health),
             Route("/readyz", self.health),
             Route(f"{PROJECT}/info", self.info),
+            Route(f"{PROJECT}/histogramEnable", self.enable_histograms, methods=["POST"]),
         ]
 
     async def health(self, request: Request) -> Response:
@@ -34,3 +36,10 @@ class ProjectRoutes:
         node.check_project(request)
         values = sml_info(node.config, node.project, node.exchanger, use_local=use_local(request))
         return answer(HTTPStatus.OK, values={"smlInfo": values})
+
+    async def enable_histograms(self, request: Request) -> Response:
+        """They are always kept."""
+        self._node.check_project(request)
+        if not flag(request, "enable", default=True):
+            raise NotSupportedError("histograms are always kept: they cannot be switched off")
+        return answer(HTTPStatus.OK)

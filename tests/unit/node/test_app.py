@@ -331,6 +331,97 @@ async def test_a_job_that_fails_answers_why(client: Client) -> None:
     assert job["values"]["jobinfo"]["isDone"] is True
 
 
+async def test_exploring_answers_a_map_for_each_context(client: Client) -> None:
+    await client.learn()
+    contexts = {"values": [{"inputAttributes": ["0", "1"]}, {"inputAttributeNames": ["c"]}]}
+    values = (await client.call("POST", "/projects/p1/explore?metric=uni", 200, json=contexts))["values"]
+    first, second = values["KSVDMap"]["values"]
+    assert (first["count"], first["mean"], first["min"], first["max"]) == (20.0, 9.5, 0.0, 19.0)
+    assert second["mean"] == sum(row[2] for row in ROWS) / 20
+    info = (await client.call("GET", "/projects/p1/info", 200))["values"]["smlInfo"]
+    assert values["smlInfo"] == info
+
+    path = "/projects/p1/explore?metric=bi&returnProjectInfo=false"
+    pair = {"values": [{"inputAttributes": ["0"], "targets": ["2"]}]}
+    values = (await client.call("POST", path, 200, json=pair))["values"]
+    assert list(values) == ["KSVDMap"]
+    await client.call("POST", f"{path}&async=true", 202, json=pair)
+    job = await client.finished(client.answer.headers["location"])
+    assert job["values"]["KSVDMap"] == values["KSVDMap"]
+
+
+async def test_figures_that_are_no_numbers_travel_as_text(client: Client) -> None:
+    await client.call("POST", "/projects/p1/learn", 200, json={**FRAME, "data": [[1, 2, 3]]})
+    path = "/projects/p1/explore?metric=uni&returnProjectInfo=false"
+    body = await client.call("POST", path, 200, json={"values": [{"inputAttributes": [0]}]})
+    assert body["values"]["KSVDMap"]["values"][0]["skewness"] == "NaN"
+
+
+@pytest.mark.parametrize(
+    ("query", "context", "message"),
+    [
+        (
+            "metric=anova",
+            {"inputAttributes": ["0"]},
+            "metric 'anova' is not supported yet; supported: uni, bi",
+        ),
+        ("", {"inputAttributes": ["0"]}, "metric '' is not supported yet; supported: uni, bi"),
+        ("metric=uni", {}, "metric uni takes 1 attribute(s); 0 were named"),
+        ("metric=bi", {"inputAttributes": ["0"]}, "metric bi takes 2 attribute(s); 1 were named"),
+        ("metric=uni", {"inputAttributes": ["7"]}, "inputAttributes: no attribute has index '7'"),
+        ("metric=uni&returnProjectInfo=no", {}, "returnProjectInfo is 'no': it must be true or false"),
+        (
+            "metric=uni",
+            {"inputAttributes": ["0"], "extraParameters": {"fed_peer_uuid_for_explore": "u"}},
+            "the project belongs to no federation: there are no peers to explore",
+        ),
+    ],
+)
+async def test_bad_explorations_are_named(client: Client, query: str, context: Any, message: str) -> None:
+    await client.learn()
+    body = await client.call("POST", f"/projects/p1/explore?{query}", 400, json={"values": [context]})
+    assert body["statusString"].startswith(message)
+
+
+async def test_a_project_without_rows_has_nothing_to_explore(client: Client) -> None:
+    context = {"values": [{"inputAttributes": ["0"]}]}
+    for path in ("explore?metric=uni", "densityEstimate"):
+        body = await client.call("POST", f"/projects/p1/{path}", 400, json=context)
+        assert body["statusString"] == "the project has no rows yet: learn some first"
+    await client.learn()
+    await client.call("POST", "/projects/p1/forget", 200, json=FRAME)
+    for path in ("explore?metric=uni", "densityEstimate"):
+        body = await client.call("POST", f"/projects/p1/{path}", 400, json=context)
+        assert body["statusString"] == "no row has a value of a"
+
+
+async def test_densities_of_each_attribute(client: Client) -> None:
+    await client.learn()
+    contexts = [
+        {"inputAttributeNames": ["a", "c"], "extraParameters": {"hist_bins": "2"}},
+        {"inputAttributes": ["0"], "extraParameters": {"hist_bins": 2, "hist_min": 0, "hist_max": 40}},
+    ]
+    path = "/projects/p1/densityEstimate?useLocal=true"
+    body = await client.call("POST", path, 200, json={"values": contexts})
+    first, second, third = body["values"]["densityList"]["values"]
+    assert first.pop("histogram") == pytest.approx([10, 10], abs=0.6)
+    assert first == {"attrName": "a", "min": 0.0, "max": 19.0, "width": 9.5}
+    assert second["attrName"] == "c"
+    assert (third["max"], third["histogram"]) == (40.0, [20.0, 0.0])
+    for context, message in (
+        ({}, "densityEstimate needs an attribute; none was named"),
+        ({"inputAttributes": ["0"], "extraParameters": {"hist_bins": 0}}, "hist_bins must be a whole number"),
+    ):
+        body = await client.call("POST", path, 400, json={"values": [context]})
+        assert body["statusString"].startswith(message)
+
+
+async def test_histograms_are_always_kept(client: Client) -> None:
+    await client.call("POST", "/projects/p1/histogramEnable?enable=true", 200)
+    body = await client.call("POST", "/projects/p1/histogramEnable?enable=false", 400)
+    assert body["statusString"] == "histograms are always kept: they cannot be switched off"
+
+
 async def test_jobs_are_listed_and_deleted(client: Client) -> None:
     await client.learn()
     await client.call("POST", "/projects/p1/build?algo=mlr&modelid=m", 202, json=CONTEXT)

@@ -10,6 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from symfed_node.answers import sync_stats
+from symfed_node.errors import ExploreForbiddenError, NoRowsError
 from symfed_node.exchange.base import ExchangeError, OnWake, Outgoing, ReplacedError, Sign
 from symfed_node.exchange.heads import SnapshotTooLargeError
 from symfed_node.exchange.keys import PeerKeys
@@ -17,6 +18,7 @@ from symfed_node.exchange.loop import Exchanger
 from symfed_node.exchange.rounds import Rounds
 from symfed_node.exchange.schedule import LOOK
 from symfed_node.exchange.store import ExchangeStore
+from symfed_node.exploration import PEER, Exploration
 from symfed_node.journal import Journal
 from symfed_node.modelstore import ModelStore
 from symfed_node.project import Project
@@ -24,6 +26,7 @@ from symfed_node.statistics.accumulate import accumulate, choose_shift
 from symfed_node.statistics.doubledouble import FloatArray
 from symfed_node.statistics.forget import without
 from symfed_node.statistics.merge import add
+from symfed_node.statistics.moments import means
 from symfed_node.statistics.state import Feature, Statistics
 from symfed_wire.documents import (
     FEDERATION_CONTEXT,
@@ -34,6 +37,7 @@ from symfed_wire.documents import (
     SnapshotHead,
     sign_document,
 )
+from symfed_wire.frames import ExploreContext, MLContext
 from symfed_wire.join import NatsGrant
 from symfed_wire.node_config import Membership, PeerSecrets
 from symfed_wire.sealing import ChunkSealer
@@ -603,6 +607,54 @@ async def test_a_type_conflict_is_the_conditions_reason(tmp_path: Path) -> None:
     assert found.message == f"peer 2 ({TWO}): feature 'a' has type B where C is expected"
     exchanger.set_pulse(False)
     assert (await exchanger.once()).reason == "Paused"
+
+
+async def test_a_peer_is_explored_alone_when_it_allows_that(tmp_path: Path) -> None:
+    shelf = Shelf()
+    one = await published(ONE, shelf, tmp_path, rows(20, "ab"))
+    two = rounds_of(TWO, shelf, tmp_path)
+    two.allows_explore = True
+    await two.publish(rows(30, "ba", seed=2))
+    await one.read_members()
+    project = project_in(tmp_path)
+    project.set_federated(await one.merge(None))
+    explored = Exploration(project, ONE, one)
+
+    def mean(peer: str, name: str = "a") -> float:
+        entry = MLContext(input_attribute_names=(name,), extra_parameters={PEER: peer})
+        [figures] = explored.explore("uni", ExploreContext((entry,)), use_local=False)
+        return figures["mean"]
+
+    assert mean(TWO) == pytest.approx(means(rows(30, "ba", seed=2))[1])
+    assert mean(ONE) == pytest.approx(means(rows(20, "ab"))[0])  # the own uuid needs no leave
+    by_index = MLContext(input_attributes=("0",), extra_parameters={PEER: TWO})
+    [density] = explored.densities(ExploreContext((by_index,)), use_local=False)
+    assert (density.name, round(density.rows.sum())) == ("a", 30)
+    with pytest.raises(NoRowsError, match=rf"peer 3 \({THREE}\) has published nothing yet"):
+        mean(THREE)
+    with pytest.raises(ExploreForbiddenError, match="no active member of the federation has the uuid 'x'"):
+        mean("x")
+    two.allows_explore = False
+    await two.publish(rows(30, "ba", seed=2))
+    await one.read_members()
+    with pytest.raises(ExploreForbiddenError, match=rf"peer 2 \({TWO}\) does not allow that others") as error:
+        mean(TWO)
+    assert error.value.status == 403
+    shelf.document = signed(document(2, removed=TWO))
+    await one.update_document()
+    with pytest.raises(ExploreForbiddenError, match="no active member"):
+        mean(TWO)
+
+
+async def test_a_feature_that_the_explored_peer_lacks_is_named(tmp_path: Path) -> None:
+    shelf = Shelf()
+    await published(ONE, shelf, tmp_path, rows(20, "abc"))
+    two = await published(TWO, shelf, tmp_path, rows(30, "ab"))
+    project = project_in(tmp_path)
+    project.set_federated(await two.merge(None))
+    entry = MLContext(input_attribute_names=("a", "c"), extra_parameters={PEER: TWO})
+    with pytest.raises(NoRowsError, match="no row of this peer has a value of c"):
+        Exploration(project, TWO, two).explore("bi", ExploreContext((entry,)), use_local=False)
 
 
 async def test_sync_stats_name_every_member(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from symfed_wire.frames import (
     StringList,
     is_missing,
     parse_context,
+    parse_explore,
     parse_frame,
     parse_strings,
 )
@@ -135,3 +136,23 @@ def test_string_lists() -> None:
 
 def test_a_frame_does_not_show_its_rows_in_messages() -> None:
     assert "secret" not in repr(DataFrame(("a",), ("S",), [["secret"]]))
+
+
+def test_an_explore_context_is_a_list_of_contexts() -> None:
+    context = parse_explore('{"values": [{"inputAttributes": [0, "3"]}, {"inputAttributeNames": ["a"]}]}')
+    assert context.values == (MLContext(input_attributes=("0", "3")), MLContext(input_attribute_names=("a",)))
+    assert parse_explore(context.to_json()) == context
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ([], "ExploreContext: the body must be a JSON map"),
+        ({}, "ExploreContext: values must be a list of MLContexts"),
+        ({"values": ["a"]}, "ExploreContext: values must be a list of MLContexts"),
+        ({"values": [{"inputAttributes": "0"}]}, "MLContext: inputAttributes must be a list of texts"),
+    ],
+)
+def test_what_is_no_explore_context_is_told(body: JsonValue, message: str) -> None:
+    with pytest.raises(MalformedError, match=message):
+        parse_explore(body)

@@ -65,5 +65,6 @@ class StatisticsCalls(Calls):
             "fed_peer_uuid_for_explore": peer,
         }
         extra = {name: value for name, value in wanted.items() if value is not None}
-        answer = self._send("POST", call, local(use_local), context(attributes, [], extra))
+        body: dict[str, JsonValue] = {"values": [dict(context([name], [], extra)) for name in attributes]}
+        answer = self._send("POST", call, local(use_local), body)
         return parts(answer.values, "densityList", Density, call)

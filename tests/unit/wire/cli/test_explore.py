@@ -82,7 +82,9 @@ def test_density_draws_bars_in_proportion(gateway: Gateway) -> None:
     first, second = (line.split() for line in lines[-2:])
     assert (first[:3], second[:3]) == (["0", "2", "30"], ["2", "4", "60"])
     assert (len(first[3]), len(second[3])) == (20, 40)
-    assert gateway.body()["extraParameters"] == {"hist_bins": 2, "hist_min": 0.0, "hist_max": 4.0}
+    [context] = contexts(gateway)
+    assert context["inputAttributeNames"] == ["a"]
+    assert context["extraParameters"] == {"hist_bins": 2, "hist_min": 0.0, "hist_max": 4.0}
 
 
 def test_density_without_rows_has_no_bars(gateway: Gateway) -> None:

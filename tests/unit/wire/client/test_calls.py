@@ -76,9 +76,9 @@ def test_density_is_read_bare_and_wrapped(is_wrapped: bool) -> None:
     )
     [found] = client.density("p", ["a"], bins=2, peer="u")
     assert (found.attr_name, found.width, found.histogram) == ("a", 0.5, (1.0, 2.0))
-    body = json.loads(gateway.requests[0].content)
-    assert body["inputAttributeNames"] == ["a"]
-    assert body["extraParameters"] == {"hist_bins": 2, "fed_peer_uuid_for_explore": "u"}
+    [context] = json.loads(gateway.requests[0].content)["values"]
+    assert context["inputAttributeNames"] == ["a"]
+    assert context["extraParameters"] == {"hist_bins": 2, "fed_peer_uuid_for_explore": "u"}
 
 
 @pytest.mark.parametrize(
