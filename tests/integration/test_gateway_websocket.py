@@ -53,6 +53,21 @@ HEADER_FORM = (
 )
 
 
+def test_the_outer_address_may_be_signed(
+    new_tenant: NewTenant, control_plane: ControlPlane, nodes: Nodes, tmp_path: Path
+) -> None:
+    tenant = new_tenant()
+    tenant.make_project("p1", nodes)
+    outer = {"SYMFED_EXTERNAL_URL": "https://symfed.example.org/"}
+    with started_gateway(control_plane, nodes, tmp_path, **outer) as own:
+        tenant.url = own.url
+        with opened(address(tenant)) as connection:
+            signed = message(tenant, "wss://symfed.example.org/symetry/ws/learn", "p1")
+            assert ask(connection, signed) == ("X", "learnt by p1")
+            signed = message(tenant, "wss://symfed.example.com/symetry/ws/learn", "p1")
+            assert ask(connection, signed) == ("UNAUTHORIZED", "Invalid Signature")
+
+
 def test_what_is_not_accepted_is_answered_in_words_and_closed(learner: Tenant) -> None:
     url = address(learner)
     stranger = Tenant(learner.control_plane, learner.url, learner.id, learner.namespace)
