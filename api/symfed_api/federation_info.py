@@ -25,7 +25,7 @@ def describe(peer: FederationPeer, federation: Federation | None, stats: JsonObj
     """FederationInfo from the objects and the node's own syncStats, which may be empty.
 
     Only the admin's side has the Federation; of a joined peer it is known here what its invitation said, and
-    from its node which schedule it follows now.
+    from its node which schedule it follows now. `conditions` are ours: why the peer is not Ready.
     """
     told = peer.metadata.annotations
     spec = federation.spec if federation else None
@@ -53,6 +53,7 @@ def describe(peer: FederationPeer, federation: Federation | None, stats: JsonObj
         "aws_queue_url": "",
         "aws_topic_arn": (federation.status.topic_arn or "") if federation else "",
         "s3_bucket": aws.bucket if aws else "",
+        "conditions": [condition.to_json() for condition in peer.status.conditions],
     }
 
 

@@ -174,6 +174,7 @@ def test_federation_info_of_an_admin() -> None:
         "aws_queue_url": "",
         "aws_topic_arn": "",
         "s3_bucket": "",
+        "conditions": [],
     }
 
 
@@ -181,6 +182,17 @@ def test_federation_info_of_a_joined_peer_is_what_its_invitation_said() -> None:
     told = {"symfed.dev/federation-name": "iris", "symfed.dev/federation-schedule": "h3"}
     info = describe(hosted(metadata={"name": "p2", "annotations": told}), None, {})
     assert (info["fed_name"], info["sync_sched"], info["peersInfo"]) == ("iris", "h3", {})
+
+
+def test_federation_info_says_why_the_peer_is_not_ready() -> None:
+    condition = {
+        "type": "Exchanging",
+        "status": "False",
+        "reason": "Paused",
+        "message": "spec.pulse is false",
+    }
+    info = describe(hosted(status={"uuid": UUID, "conditions": [condition]}), None, {})
+    assert info["conditions"] == [condition]
 
 
 def test_jobs_of_several_nodes_are_one_list() -> None:

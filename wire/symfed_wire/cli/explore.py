@@ -31,7 +31,7 @@ def explore(
         str | None, typer.Option("--with", metavar="ATTRIBUTE", help="Each beside this one.")
     ] = None,
     metric: Annotated[
-        str | None, typer.Option(help="Another metric than uni, or bi with --with: anova, chi2, ztest …")
+        str | None, typer.Option(help="Another metric of the server than uni, or bi with --with.")
     ] = None,
     local: LocalOption = False,
     peer: PeerOption = None,

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, computed_field
 from symfed_wire.client.results import Condition, FederationInfo, SyncStats
 
 KEPT_ERRORS = 3
+_SUMMARY = "Ready"  # repeats the first of the others that is False
 _SILENT = "nothing has come from it; a peer with too few rows publishes nothing"
 
 
@@ -74,7 +75,7 @@ class FederationState(State):
             f"{project.project}: {condition.type} is {condition.status}: {_reason(condition)}"
             for project in self.projects
             for condition in project.conditions
-            if condition.status != "True" and project.ready
+            if condition.status == "False" and condition.type != _SUMMARY and project.ready
         ]
         return tuple(found)
 

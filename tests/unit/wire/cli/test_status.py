@@ -93,13 +93,15 @@ def test_a_project_that_is_not_ready_is_a_state(gateway: Gateway) -> None:
 
 def test_conditions_that_are_false_count(gateway: Gateway) -> None:
     conditions: JsonValue = [
-        {"type": "Ready", "status": "True", "reason": "Ready"},
+        {"type": "Ready", "status": "False", "reason": "SchemaMismatch"},
+        {"type": "NodeReady", "status": "Unknown", "reason": "Starting"},
         {"type": "Exchanging", "status": "False", "reason": "SchemaMismatch", "message": "age of b"},
     ]
     federation(gateway, "a", conditions=conditions)
     result = run("status", "a")
     assert result.exit_code == 1
-    assert "not well: a: Exchanging is False: SchemaMismatch: age of b" in result.stdout
+    faults = [line for line in result.stdout.splitlines() if line.startswith("not well: ")]
+    assert faults == ["not well: a: Exchanging is False: SchemaMismatch: age of b"]
 
 
 def test_federations_of_one_name_are_kept_apart_by_their_members(gateway: Gateway) -> None:
