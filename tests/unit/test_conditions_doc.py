@@ -27,8 +27,8 @@ NEVER_IN_A_CONDITION = {
     "BadCell", "ExploreForbidden", "NeverLearnt", "NoInput", "NoSuchProject", "NoSuchModel", "NoSuchJob",
     "NoRows", "TooLarge", "JournalFailed", "OutcomeUnknown", "GpuFailed", "RepeatedNonce", "ValueOutOfRange",
     "ModelNotPossible", "ConstantFeature", "Collinear",
-    # words in the message of another reason: PeerBehind
-    "HeadRejected",
+    # words in the message of another reason, PeerBehind, or in the error log
+    "HeadRejected", "DocumentRejected",
     # handled where it is raised
     "WatchExpired",
 }  # fmt: skip

@@ -22,6 +22,12 @@ class RefusedError(ExchangeError):
     """The backend does not let this peer in."""
 
 
+class StreamFullError(ExchangeError):
+    """This peer's snapshot does not fit beside what is stored already."""
+
+    reason = "StreamFull"
+
+
 class ReplacedError(ExchangeError):
     """A snapshot was replaced by a newer one while it was read: read the head again."""
 

@@ -45,6 +45,7 @@ def after_exchange(
     left_out: Mapping[str, str],
     behind: Mapping[str, str],
     waiting_rows: int,
+    older_volume: str = "",
 ) -> Exchanging:
     """The condition after an exchange went through.
 
@@ -54,17 +55,22 @@ def after_exchange(
         left_out: uuid → the conflict that keeps a member out of the sum.
         behind: uuid → why a member's snapshot is missing or not its newest.
         waiting_rows: own new rows that are too few to be published.
+        older_volume: what was published and is not in the project any more, or empty.
     """
     if left_out:
         return Exchanging(False, "SchemaMismatch", _list(left_out, names))
     if cannot_publish:
-        return Exchanging(False, "TooFewRows", cannot_publish)
+        return Exchanging(False, "TooFewRows", _join(older_volume, cannot_publish))
     if behind:
-        return Exchanging(True, "PeerBehind", _list(behind, names))
-    text = (
+        return Exchanging(True, "PeerBehind", _join(older_volume, _list(behind, names)))
+    waiting = (
         f"{waiting_rows} new rows wait for more: a change of so few is not published" if waiting_rows else ""
     )
-    return Exchanging(True, "Current", text)
+    return Exchanging(True, "Current", _join(older_volume, waiting))
+
+
+def _join(*texts: str) -> str:
+    return "; ".join(text for text in texts if text)
 
 
 def _list(faults: Mapping[str, str], names: Mapping[str, str]) -> str:

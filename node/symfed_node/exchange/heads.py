@@ -1,6 +1,7 @@
 """Which heads may be trusted, and which epoch comes next. Pure."""
 
 from symfed_node.errors import NodeError
+from symfed_node.exchange.base import ExchangeError
 from symfed_wire.documents import (
     HEAD_CONTEXT,
     FederationDocument,
@@ -25,6 +26,15 @@ class HeadRejectedError(NodeError):
     reason = "HeadRejected"
 
 
+class DocumentRejectedError(NodeError):
+    """A stored federation document is an older one."""
+
+    reason = "DocumentRejected"
+
+    def __init__(self, version: int, taken: int) -> None:
+        super().__init__(f"its version {version} is below {taken}, which was taken before")
+
+
 class SnapshotTooLargeError(NodeError):
     """The own snapshot is larger than the others would take."""
 
@@ -33,6 +43,18 @@ class SnapshotTooLargeError(NodeError):
 
 class SecondDigestError(HeadRejectedError):
     """Two different snapshots carry one epoch: two nodes run with one identity."""
+
+
+class IdentityInUseError(ExchangeError):
+    """Another node publishes as this peer; the one that was started last goes on."""
+
+    reason = "IdentityInUse"
+
+    def __init__(self, epoch: int) -> None:
+        super().__init__(
+            f"another node publishes as this peer: epoch {epoch} is not of this one. Stop the other one, "
+            "then restart this one; until then it publishes nothing"
+        )
 
 
 def check_head(

@@ -141,6 +141,7 @@ class Exchanger:
             left_out=federated.left_out if federated else {},
             behind=rounds.behind,
             waiting_rows=rounds.waiting_rows,
+            older_volume=rounds.older_volume,
         )
 
     async def _merge(self) -> Federated | None:

@@ -24,7 +24,15 @@ from nats.js.api import PubAck
 from nats.js.client import JetStreamContext
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
-from symfed_node.exchange.base import ExchangeError, OnWake, Outgoing, ReplacedError, Sign, Wake
+from symfed_node.exchange.base import (
+    ExchangeError,
+    OnWake,
+    Outgoing,
+    ReplacedError,
+    Sign,
+    StreamFullError,
+    Wake,
+)
 from symfed_node.exchange.connection import User, dial
 from symfed_wire.documents import Member, Signed, SnapshotHead, parse_signed
 from symfed_wire.errors import MalformedError
@@ -42,6 +50,8 @@ _SLOWEST: Final = 256 << 10  # bytes a second that a transfer must reach
 
 _FEDERATION = "federation"
 _HEAD = json.dumps({"last_by_subj": "head"}).encode()
+# The server's codes: resources of an account, a stream's storage, and a stream's own limit.
+_FULL = (10002, 10047, 10077)
 _LOST = (nats.errors.TimeoutError, nats.errors.NoRespondersError, nats.js.errors.NoStreamResponseError)
 
 Result = TypeVar("Result")
@@ -243,6 +253,13 @@ class NatsExchange:
         """Turns the client's errors into ours; a refused permission arrives as a time-out."""
         try:
             yield
+        except nats.js.errors.APIError as error:
+            if error.err_code not in _FULL:
+                raise ExchangeError(f"{what}: {error.description}, code {error.err_code}") from error
+            raise StreamFullError(
+                f"{what}: its room is used up ({error.description}): raise spec.nats.streamMaxBytes of the "
+                "Federation to more than twice a snapshot"
+            ) from error
         except (nats.errors.Error, OSError, TimeoutError) as error:
             fault, self._last_fault = self._last_fault, None
             also = f"; NATS said: {fault}" if fault else ""

@@ -7,7 +7,12 @@ from collections.abc import Mapping
 from typing import Final
 
 from symfed_node.exchange.base import Backend, ExchangeError, Outgoing, ReplacedError
-from symfed_node.exchange.heads import SnapshotTooLargeError, check_head, largest_snapshot, next_epoch
+from symfed_node.exchange.heads import (
+    DocumentRejectedError,
+    SnapshotTooLargeError,
+    check_head,
+    largest_snapshot,
+)
 from symfed_node.exchange.keys import PeerKeys
 from symfed_node.exchange.log import SyncLog
 from symfed_node.exchange.own import (
@@ -16,16 +21,15 @@ from symfed_node.exchange.own import (
     draft_head,
     encode_statistics,
     is_outdated,
-    is_same,
     standing,
 )
+from symfed_node.exchange.own_head import OwnHead
 from symfed_node.exchange.store import ExchangeStore
 from symfed_node.federated import Federated, PeerSnapshot, merge_members, read_snapshot
 from symfed_node.statistics.published import publishable
 from symfed_node.statistics.state import Statistics
 from symfed_wire.documents import (
     FEDERATION_CONTEXT,
-    HEAD_CONTEXT,
     FederationDocument,
     Member,
     Signed,
@@ -52,17 +56,17 @@ class Rounds:
         self._backend = backend
         self.held: dict[str, PeerSnapshot] = {}
         """uuid → the newest good snapshot that was read"""
-        self._knows_own_head = False
-        self._own_head: SnapshotHead | None = None
-        """the own stored head, when it is known and there is one; others may refuse it"""
         self._to_merge = False
         self.allows_explore: bool | None = None
         """whether the others may explore this peer; None until the own object has told, then as published"""
         self.log = SyncLog()
+        self._own = OwnHead(peer, store, self.log)
         self.behind: dict[str, str] = {}
         """uuid → why a member's snapshot is missing or not its newest"""
         self.cannot_publish = ""
         self.waiting_rows = 0
+        self.older_volume = ""
+        """which rows were published and are not in the project any more"""
         self._follow(self._newest_document())
 
     @property
@@ -75,10 +79,7 @@ class Rounds:
     def has_lost_own(self) -> bool:
         """Whether the backend is known to have none of the own snapshot, or another one."""
         held = self.held.get(self._peer)
-        if held is None or not self._knows_own_head:
-            return False
-        stored = self._own_head
-        return stored is None or not is_same(stored, held.head)
+        return held is not None and self._own.is_lost(held.head)
 
     @property
     def names(self) -> Mapping[str, str]:
@@ -106,11 +107,13 @@ class Rounds:
             return False
         try:
             document = self._verified(signed)
+            if document.version < self.document.version:
+                raise DocumentRejectedError(document.version, self.document.version)
         except SymfedError as error:
             self.log.error("document", f"the stored federation document was refused: {error}")
             return False
         self.log.well("document")
-        if document.version <= self.document.version:
+        if document.version == self.document.version:
             return False
         self._store.save_document(signed)
         self._follow(document)
@@ -147,11 +150,12 @@ class Rounds:
         own = self.document.member(self._peer)
         if own is None:
             return
-        if not self._knows_own_head:  # else a change of too few rows, or an epoch that was used, might be put
+        if not self._own.is_known:  # else a change of too few rows, or an epoch that was used, might be put
             await self._read_own(own)
-        held, stored = self.held.get(self._peer), self._own_head
+        held = self.held.get(self._peer)
         head = held.head if held else None
-        found = await asyncio.to_thread(standing, local, head, stored, self._store.published)
+        self.older_volume = self._own.missing(local.rows if local else 0)
+        found = await asyncio.to_thread(standing, local, head, self._own.stored, self._store.published)
         self.cannot_publish, self.waiting_rows = found.cannot_publish, found.waiting_rows
         if local is not None and found.is_due:
             await self._put(own, await asyncio.to_thread(self._encode, local))
@@ -225,26 +229,21 @@ class Rounds:
     async def _read_own(self, own: Member) -> None:
         """Know the own stored head, and take its snapshot if it is newer (the volume may be an older one).
 
-        One that the others may refuse (an epoch below, a second digest, chunks that are gone) stops nothing:
-        it is logged, and `has_lost_own` then asks for a snapshot above it. Raises ExchangeError when the
-        backend does not answer, SignatureError and MalformedError for a head that is not from this peer.
+        One that is refused, or whose chunks are gone, stops nothing: `has_lost_own` then asks for a snapshot
+        above it. Raises ExchangeError when the backend does not answer, and what `OwnHead` raises.
         """
-        self._knows_own_head = False
+        self._own.forget()
         held = self.held.get(self._peer)
-        signed = await self._backend.head(own)
-        self._own_head = None
-        if signed is not None:
-            self._own_head = verify_document(signed, HEAD_CONTEXT, own.identity_key, SnapshotHead)
-            try:
-                head = check_head(signed, own, self.document, held.head if held else None)
-                if held is None or head.epoch > held.head.epoch:
-                    await self._take(own, signed, head)
-                self.log.well(self._peer)
-            except SymfedError as error:
-                if isinstance(error, ExchangeError) and not isinstance(error, ReplacedError):
-                    raise
-                self.log.error(self._peer, f"the own stored snapshot is refused: {error}")
-        self._knows_own_head = True
+        try:
+            signed = await self._backend.head(own)
+            head = self._own.judge(signed, own, self.document, held.head if held else None)
+            if signed is not None and head is not None:
+                await self._take(own, signed, head)
+        except SymfedError as error:
+            if isinstance(error, ExchangeError) and not isinstance(error, ReplacedError):
+                raise
+            self._own.replace(error)
+        self._own.is_known = True
 
     async def _newest(self, member: Member) -> bool:
         """Whether the member has a snapshot; a new one is held and on the disk when this returns."""
@@ -278,21 +277,16 @@ class Rounds:
                 f"the own snapshot has {len(encoded.body)} bytes and may have {most}: the Federation's "
                 "stream size must be raised to twice a snapshot"
             )
-        held, stored = self.held.get(self._peer), self._own_head
-        used = max(self._store.epoch(), held.head.epoch if held else 0)
-        epoch = next_epoch(used, stored.epoch if stored else 0)
-        self._store.save_epoch(epoch)
-        explore = allows_explore(self.allows_explore, held.head if held else stored)
+        held = self.held.get(self._peer)
+        epoch = self._own.next_epoch(held.head if held else None)
+        explore = allows_explore(self.allows_explore, held.head if held else self._own.stored)
         draft = draft_head(self.document, self._peer, epoch, encoded, explore=explore)
         sealer = self._keys.sealer(self.document, draft.key_generation, self._peer, epoch)
-        self._knows_own_head = (
-            False  # until it is held: an answer that is lost may be that of a put that was not
-        )
         signed = await self._backend.put(Outgoing(draft, encoded.body, sealer), self._keys.sign_head)
         # What the others will read is what is merged here, so it is read back from the bytes.
         head = check_head(signed, own, self.document, held.head if held else None)
         await self._hold(await asyncio.to_thread(read_snapshot, head, encoded.body), signed, encoded.body)
-        self._own_head, self._knows_own_head = head, True
+        self._own.set(head)
         self._store.forget_published(head.sha256)
         self.log.sent += 1
         self.log.event(f"published epoch {epoch}: {encoded.rows} rows, {len(encoded.body)} bytes")

@@ -1,7 +1,6 @@
 """What faults may leave behind: objects, records and accounts; and what the parts print."""
 
 import base64
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,6 +106,12 @@ class Cluster:
         """The NATS server's disk."""
         return self._line.installation.folder / "nats"
 
+    def stream_files(self, before: "Leftovers") -> list[Path]:
+        """The files of the streams that were made since then."""
+        made = self.accounts() - before.accounts
+        files = self.nats_folder.joinpath("jetstream").rglob("*")
+        return [path for path in files if path.is_file() and made & set(path.parts)]
+
     def leftovers(self) -> Leftovers:
         """Everything that may stay behind."""
         secrets = self.get(f"/api/v1/namespaces/{self._system}/secrets")["items"]
@@ -145,9 +150,3 @@ class NewLines:
     def _logs(self) -> list[Path]:
         parts = [self._folder / f"{part}.log" for part in ("operator", "gateway")]
         return [log for log in (*parts, *self._folder.glob("pods/*/*/node.log")) if log.exists()]
-
-
-def to_json(signed: str) -> dict[str, Any]:
-    """The payload of a signed document."""
-    found: dict[str, Any] = json.loads(base64.b64decode(signed))
-    return found

@@ -19,7 +19,7 @@ from tests.integration.line import Line, namespace_of
 from tests.integration.pods import Pod
 from tests.integration.servers import ServerError, wait_until
 
-COLUMNS = ("x", "y")
+COLUMNS = ("petal_length", "petal_width")
 BATCH = 10  # rows; a change of fewer than 7 is not published with two columns
 SECONDS = 120.0  # two cores that others use as well
 PATIENCE = 120.0

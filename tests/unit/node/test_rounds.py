@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from symfed_node.answers import sync_stats
 from symfed_node.errors import ExploreForbiddenError, NoRowsError
 from symfed_node.exchange.base import ExchangeError, OnWake, Outgoing, ReplacedError, Sign
-from symfed_node.exchange.heads import SnapshotTooLargeError
+from symfed_node.exchange.heads import IdentityInUseError, SnapshotTooLargeError
 from symfed_node.exchange.keys import PeerKeys
 from symfed_node.exchange.loop import Exchanger
 from symfed_node.exchange.rounds import Rounds
@@ -30,9 +30,11 @@ from symfed_node.statistics.moments import means
 from symfed_node.statistics.state import Feature, Statistics
 from symfed_wire.documents import (
     FEDERATION_CONTEXT,
+    HEAD_CONTEXT,
     FederationDocument,
     FederationSettings,
     Member,
+    SignatureError,
     Signed,
     SnapshotHead,
     sign_document,
@@ -363,26 +365,85 @@ async def test_an_own_head_below_the_published_one_is_put_again(tmp_path: Path, 
     assert merged.members[ONE].epoch == 4
 
 
-async def test_a_second_digest_of_the_own_epoch_is_put_again(tmp_path: Path) -> None:
+async def test_a_node_that_runs_stops_when_another_one_publishes_as_its_peer(tmp_path: Path) -> None:
+    """The one that was started last goes on, so two never take turns."""
+    shelf = Shelf()
+    first = await published(ONE, shelf, tmp_path / "first", rows(20))
+    second = await published(ONE, shelf, tmp_path / "second", rows(50, seed=3))
+    for look in (first.read_members(), first.publish(rows(90))):
+        with pytest.raises(IdentityInUseError, match="another node publishes as this peer: epoch 2"):
+            await look
+    await second.read_members()
+    assert (head_of(ONE, shelf).epoch, head_of(ONE, shelf).rows) == (2, 50)
+    restarted = await published(ONE, shelf, tmp_path / "first", rows(90))
+    assert (head_of(ONE, shelf).epoch, head_of(ONE, shelf).rows) == (3, 90)
+    with pytest.raises(IdentityInUseError, match="epoch 3"):
+        await second.read_members()
+    await restarted.read_members()
+
+
+async def test_a_second_digest_of_the_own_epoch_stops_a_node_until_its_restart(tmp_path: Path) -> None:
     shelf = Shelf()
     one = await published(ONE, shelf, tmp_path, rows(20))
     shelf.heads.clear()
     await published(ONE, shelf, tmp_path / "another", rows(50, seed=3))
-    await one.read_members()
-    assert "two nodes run with the identity of this peer" in one.log.errors[-1]
-    await one.publish(rows(20))
+    with pytest.raises(IdentityInUseError, match="epoch 1"):
+        await one.read_members()
+    restarted = rounds_of(ONE, shelf, tmp_path)
+    restarted.restore()
+    await restarted.read_members()
+    assert "two nodes run with the identity of this peer" in restarted.log.errors[-1]
+    await restarted.publish(rows(20))
     assert (head_of(ONE, shelf).epoch, head_of(ONE, shelf).rows) == (2, 20)
 
 
 async def test_an_own_snapshot_whose_chunks_are_gone_is_put_again(tmp_path: Path) -> None:
     shelf = Shelf()
-    one = await published(ONE, shelf, tmp_path, rows(20))
+    await published(ONE, shelf, tmp_path, rows(20))
     await published(ONE, shelf, tmp_path / "another", rows(30, seed=3))
     shelf.replaced = 1
+    one = rounds_of(ONE, shelf, tmp_path)
+    one.restore()
     await one.read_members()
     assert one.has_lost_own
     await one.publish(rows(20))
     assert (head_of(ONE, shelf).epoch, head_of(ONE, shelf).rows) == (3, 20)
+
+
+async def test_an_older_volume_says_which_rows_it_lacks(tmp_path: Path) -> None:
+    shelf = Shelf()
+    await published(ONE, shelf, tmp_path / "lost", rows(50))
+    one = await published(ONE, shelf, tmp_path / "restored", rows(20))
+    words = "epoch 1 of this peer has 50 rows and the project 20: the volume is new or an older copy"
+    assert words in one.log.errors[-1]
+    assert words in one.older_volume
+    assert (head_of(ONE, shelf).epoch, head_of(ONE, shelf).rows) == (2, 20)
+    await one.publish(rows(50))
+    assert one.older_volume == ""
+
+
+async def test_a_forged_own_head_is_replaced(tmp_path: Path) -> None:
+    shelf = Shelf()
+    one = await published(ONE, shelf, tmp_path, rows(20))
+    shelf.heads[ONE] = sign_document(head_of(ONE, shelf), HEAD_CONTEXT, FEDERATION_KEY)
+    await one.read_members()
+    assert one.log.errors[-1].endswith(
+        "the own stored snapshot is refused: the symfed/head/v1 document is not signed by the expected key"
+    )
+    await one.publish(rows(20))
+    assert (head_of(ONE, shelf).epoch, head_of(ONE, shelf).rows) == (3, 20)  # the slot that nobody reads
+
+
+async def test_an_empty_volume_does_not_replace_a_forged_head(tmp_path: Path) -> None:
+    """It does not know which epochs the others have seen."""
+    shelf = Shelf()
+    await published(ONE, shelf, tmp_path, rows(20))
+    shelf.heads[ONE] = sign_document(head_of(ONE, shelf), HEAD_CONTEXT, FEDERATION_KEY)
+    one = rounds_of(ONE, shelf, tmp_path / "empty")
+    with pytest.raises(SignatureError):
+        await one.read_members()
+    with pytest.raises(SignatureError):
+        await one.publish(rows(30))
 
 
 async def test_a_change_of_exploration_is_published_although_no_rows_changed(tmp_path: Path) -> None:
