@@ -65,6 +65,11 @@ def test_two_customers_go_through_the_readme(line: Line, tmp_path: Path) -> None
     [described] = parsed(here("projects", "--long", "-o", "json"))
     assert described["attribute_names"] == ["weight", "height", "age"]
 
+    [age] = parsed(here("explore", "hospital-a", "age", "-o", "json"))
+    assert age["count"] == 100
+    histogram = parsed(here("density", "hospital-a", "age", "--bins", "5", "-o", "json"))["histogram"]
+    assert (len(histogram), sum(histogram)) == (5, pytest.approx(100))
+
     here("build", "hospital-a", "--model", "risk", "--target", "age", "--inputs", "weight,height")
     assert parsed(here("model", "hospital-a", "risk", "-o", "json"))["rows"] == 100
     rows = here("predict", "hospital-a", "risk", "examples/visits-b.csv").splitlines()

@@ -16,8 +16,11 @@ from symfed_wire.cli.output import Output, OutputOption, facts, figure, new_tabl
 from symfed_wire.client.results import Density, Explored
 from symfed_wire.errors import MalformedError
 
-_OVERVIEW = ("count", "mean", "stddev", "min", "median", "max")
-"""What a table of several attributes has room for in 80 columns."""
+_OVERVIEWS = (
+    ("count", "mean", "stddev", "min", "median", "max"),
+    ("covar", "linCorr", "condCount", "condMean", "biCi95Down", "biCi95Up"),
+)
+"""What a table of several attributes has room for in 80 columns, of uni and of bi."""
 _BAR = 40
 
 
@@ -76,9 +79,8 @@ def _figures_of_one(entry: Explored) -> Table:
 
 
 def _figures_table(found: Sequence[Explored]) -> Table:
-    names = list(dict.fromkeys(name for entry in found for name in entry.figures))
-    if set(_OVERVIEW) <= set(names):
-        names = list(_OVERVIEW)
+    all_names = dict.fromkeys(name for entry in found for name in entry.figures)
+    names = next((names for names in _OVERVIEWS if all_names.keys() >= set(names)), tuple(all_names))
     other = found[0].other
     table = new_table("attribute", *numbers(*names), title=None if other is None else escape(f"with {other}"))
     for entry in found:

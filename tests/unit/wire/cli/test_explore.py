@@ -61,6 +61,15 @@ def test_two_attributes_are_explored_together(gateway: Gateway) -> None:
     assert context["extraParameters"] == {"fed_peer_uuid_for_explore": "u-1"}
 
 
+def test_several_attributes_beside_one_fit_a_terminal(gateway: Gateway) -> None:
+    shown = ("covar", "linCorr", "condCount", "condMean", "biCi95Down", "biCi95Up")
+    figures: Values = dict.fromkeys(("condSum", "condVariance", *shown), -1234.56789)
+    explored(gateway, figures, figures)
+    text = printed(run("explore", "p", "a", "c", "--with", "b"))
+    assert ["attribute", *shown] in [line.split() for line in text.splitlines()]
+    assert all(len(line) <= 80 for line in text.splitlines())
+
+
 def test_a_peer_that_does_not_allow_it_is_told(gateway: Gateway) -> None:
     gateway.on("POST /projects/p/explore", 403, "peer b does not allow to be explored")
     assert "403 peer b does not allow" in error_of(run("explore", "p", "a", "--peer", "u"))
