@@ -39,7 +39,7 @@ from symfed_wire.documents import (
     Signed,
     sign_document,
 )
-from symfed_wire.frames import Cell, DataFrame, MLContext
+from symfed_wire.frames import Cell, DataFrame, ExploreContext, MLContext
 from symfed_wire.join import NatsGrant
 from symfed_wire.node_config import Membership, NodeConfig, PeerSecrets
 from tests.integration.servers import NatsServer, Process, ServerError, free_port, wait_until
@@ -163,6 +163,15 @@ class NodeProcess:
         assert answer.is_success, answer.text
         values: dict[str, Any] = answer.json()["values"]
         return values
+
+    def forget(self, rows: Sequence[Sequence[float]], request: str = "") -> httpx.Response:
+        frame = DataFrame(NAMES, ("C",) * len(NAMES), rows)
+        headers = {"sym-request-id": request} if request else {}
+        return self.http.post(self.path("forget"), json=frame.to_json(), headers=headers)
+
+    def explore(self, metric: str, *contexts: MLContext, local: bool = False) -> httpx.Response:
+        path = f"{self.path('explore')}?metric={metric}&returnProjectInfo=false&useLocal={str(local).lower()}"
+        return self.http.post(path, json=ExploreContext(contexts).to_json())
 
     def ask(self) -> None:
         self.http.get(f"/fedml/{self.config.project}/fullSyncRequest").raise_for_status()
