@@ -169,6 +169,15 @@ def test_a_variance_below_zero_is_refused_where_no_bin_tells(tmp_path: Path) -> 
         project.forget(lambda: of([[1.0], [1.0], [1.003]], ("a",)))
 
 
+def test_a_value_beyond_the_extremes_is_refused_where_no_bin_tells(tmp_path: Path) -> None:
+    project = project_in(tmp_path)
+    project.learn(lambda: of([[1.001], [1.01]] * 30, ("a",)))
+    for beyond in (1.0, 1.0101):
+        with pytest.raises(NeverLearntError, match="a: not all of these rows were learnt"):
+            project.forget(partial(of, [[beyond]], ("a",)))
+    project.forget(lambda: of([[1.005]], ("a",)))  # alike enough: only its owner can know
+
+
 def test_others_than_all_rows_are_refused_where_no_bin_tells(tmp_path: Path) -> None:
     project = project_in(tmp_path)
     project.learn(lambda: of([[1.0], [1.002], [1.004]], ("a",)))

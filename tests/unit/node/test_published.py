@@ -60,7 +60,10 @@ def test_a_snapshot_comes_back_as_it_was_published() -> None:
 
 
 def test_no_bin_of_few_rows_leaves_and_none_comes_back_otherwise() -> None:
-    out = publishable(accumulate(ROWS, F, choose_shift(ROWS)))
+    with_extreme: FloatArray = np.hstack([ROWS, [[1e6], [1.0]]])
+    stats = accumulate(with_extreme, F, choose_shift(with_extreme))
+    assert stats.histograms.count.min() == 1
+    out = publishable(stats)
     assert out.histograms.count.min() >= 5
     back = from_snapshot(decode(encode(to_snapshot(out)))).histograms
     assert back.known.all()
