@@ -54,7 +54,7 @@ def after_exchange(
         cannot_publish: why there is no own snapshot, or none of the rows as they are; or empty.
         left_out: uuid → the conflict that keeps a member out of the sum.
         behind: uuid → why a member's snapshot is missing or not its newest.
-        waiting_rows: own new rows that are too few to be published.
+        waiting_rows: own rows, learnt or forgotten, that are too few to be published.
         older_volume: what was published and is not in the project any more, or empty.
     """
     if left_out:
@@ -64,7 +64,7 @@ def after_exchange(
     if behind:
         return Exchanging(True, "PeerBehind", _join(older_volume, _list(behind, names)))
     waiting = (
-        f"{waiting_rows} new rows wait for more: a change of so few is not published" if waiting_rows else ""
+        f"a change of {waiting_rows} rows waits for more: so few are not published" if waiting_rows else ""
     )
     return Exchanging(True, "Current", _join(older_volume, waiting))
 

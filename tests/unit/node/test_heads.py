@@ -110,7 +110,7 @@ def test_the_next_epoch_is_new_and_spares_the_stored_slot(last_used: int, stored
     assert next_epoch(last_used, stored) == expected
 
 
-WAITING = "3 new rows wait for more: a change of so few is not published"
+WAITING = "a change of 3 rows waits for more: so few are not published"
 NAMES = {ONE: "one", TWO: "two"}
 
 
