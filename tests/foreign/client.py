@@ -8,11 +8,12 @@ import http.client
 import json
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import connect
 
 from tests.foreign.signing import now, open_body, seal_body, sign, socket_message, string_to_sign
 
@@ -239,33 +240,32 @@ class Client:
 
     def socket(self, call: str, *extra_keys: str) -> "Socket":
         url = f"ws://{urlsplit(self.server).netloc}/symetry/ws/{call}"
-        return Socket(self, connect(url), url, extra_keys)
+        return Socket(self, url, extra_keys)
 
 
 class Socket:
     """One connection to `/symetry/ws/learn`, `forget` or `predict`; its first message is signed."""
 
-    def __init__(
-        self, client: Client, connection: ClientConnection, url: str, extra_keys: Sequence[str]
-    ) -> None:
+    def __init__(self, client: Client, url: str, extra_keys: Sequence[str]) -> None:
         self._client = client
-        self._connection = connection
         self._url = url
         self._extra_keys = extra_keys
-        self._signed = False
+        self._is_signed = False
+        self._opened = ExitStack()
 
     def __enter__(self) -> "Socket":
+        self._connection = self._opened.enter_context(connect(self._url))
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._connection.close()
+        self._opened.close()
 
     def send(self, rows: Json) -> Json:
         payload = json.dumps(rows)
-        return self.send_text(f"0,{payload}" if self._signed else self.signed(payload))
+        return self.send_text(f"0,{payload}" if self._is_signed else self.signed(payload))
 
     def signed(self, payload: str) -> str:
-        self._signed = True
+        self._is_signed = True
         client = self._client
         return socket_message(client.secret_key, now(), client.cid, payload, self._url, self._extra_keys)
 

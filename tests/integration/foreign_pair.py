@@ -18,7 +18,14 @@ COLUMNS = ("sepal_length", "sepal_width", "petal_length", "petal_width")
 
 def iris(first: int, end: int) -> Json:
     """Rows of Fisher's iris as texts, as a client that reads a CSV file sends them."""
-    return frame(COLUMNS, [[repr(float(cell)) for cell in row] for row in load_iris().data[first:end]])
+    return frame(COLUMNS, [[repr(float(cell)) for cell in row] for row in flowers()[first:end]])
+
+
+def flowers() -> list[list[float]]:
+    """The 150 rows as they are published most, with two that differ from Fisher's own."""
+    rows: list[list[float]] = load_iris().data.tolist()
+    rows[34] = rows[37] = [4.9, 3.1, 1.5, 0.1]
+    return rows
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,9 @@
 """Every data call with a client that shares no code with symfed, against all parts."""
 
 import pytest
-from sklearn.datasets import load_iris
 
 from tests.foreign.client import Client, Json, context, frame
-from tests.integration.foreign_pair import ADMIN, COLUMNS, MEMBER, Pair, exchange, iris, new_pair
+from tests.integration.foreign_pair import ADMIN, COLUMNS, MEMBER, Pair, exchange, flowers, iris, new_pair
 from tests.integration.line import Line
 
 INPUTS, TARGET = COLUMNS[:3], COLUMNS[3]
@@ -56,14 +55,14 @@ def test_a_model_by_indexes_is_the_model_by_names(pair: Pair) -> None:
 def test_a_prediction_is_what_the_coefficients_give(pair: Pair) -> None:
     info = built(pair.member, MEMBER, "predicts")
     weights = [float(row[1]) for row in info["extra"]["coefficients"]["data"]]
-    flowers = load_iris().data[::50]
-    rows = frame(COLUMNS, [[repr(float(cell)) for cell in flower] for flower in flowers])
+    chosen = flowers()[::50]
+    rows = frame(COLUMNS, [[repr(float(cell)) for cell in flower] for flower in chosen])
 
     predicted = pair.member.predict(MEMBER, "predicts", rows)
 
     assert predicted.status == 200
     found = [float(entry["res"]) for entry in predicted.values["KSVSMap"]["values"]]
-    expected = [weights[0] + sum(w * x for w, x in zip(weights[1:], f, strict=False)) for f in flowers]
+    expected = [weights[0] + sum(w * x for w, x in zip(weights[1:], f, strict=False)) for f in chosen]
     assert found == pytest.approx(expected, rel=1e-12)
     missing = frame(COLUMNS, [["", "3.0", "1.5", ""]])
     answers = [pair.member.predict(MEMBER, "predicts", missing, impute=text) for text in ("false", "true")]
