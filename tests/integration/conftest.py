@@ -13,7 +13,7 @@ from tests.integration.gateway import NewTenant, Nodes, RunningGateway, Tenant, 
 from tests.integration.line import Line, started_line
 from tests.integration.servers import ControlPlane, wait_until
 
-PROGRAMS = ("etcd", "kube-apiserver", "nats-server")
+PROGRAMS = ("etcd", "kube-apiserver", "kubectl", "nats-server")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
