@@ -13,7 +13,7 @@ import pytest
 from symfed_wire.client import ApiError, Client
 from symfed_wire.documents import SnapshotHead, parse_signed
 from symfed_wire.frames import DataFrame
-from symfed_wire.kube import PEERS, SECRETS, JsonObject, Kube
+from symfed_wire.kube import FEDERATIONS, PEERS, SECRETS, JsonObject, Kube
 from symfed_wire.kube_config import KubeConfig
 from symfed_wire.names import remote_name
 from tests.integration.line import Line, namespace_of
@@ -55,8 +55,8 @@ def tenants(line: Line, kube: Kube, request: pytest.FixtureRequest) -> Iterator[
         yield admin, other
 
 
-def found(line: Line, admin: Tenant, project: str, federation: str, **settings: bool) -> None:
-    admin.client.create(project, federation, "d1", {"nats_hosts": line.nats, **settings})
+def found(line: Line, admin: Tenant, project: str, federation: str) -> None:
+    admin.client.create(project, federation, "d1", {"nats_hosts": line.nats})
 
 
 def invitation(line: Line, admin: Tenant, project: str) -> dict[str, str]:
@@ -106,7 +106,7 @@ async def uuid_of(tenant: Tenant, project: str) -> str:
 
 async def test_one_leaves_and_one_is_removed(line: Line, tenants: tuple[Tenant, Tenant]) -> None:
     admin, other = tenants
-    found(line, admin, "north", "sealed", fed_encrypt=True)
+    found(line, admin, "north", "sealed")
     for project in ("south", "west"):
         other.client.join(invitation(line, admin, "north"), pid=project)
     members = {"north": admin, "south": other, "west": other}
@@ -116,7 +116,10 @@ async def test_one_leaves_and_one_is_removed(line: Line, tenants: tuple[Tenant, 
     wait(line, partial(have_merged, members, 75), "75 rows are not merged")
     uuids = {project: await uuid_of(tenant, project) for project, tenant in members.items()}
     volumes = {project: await volume_of(line, tenant, project) for project, tenant in members.items()}
-    assert is_sealed_under(volumes["north"], uuids["west"], 1)
+    assert is_sealed_under(volumes["north"], uuids["west"], 0)  # not sealed
+    encrypt: JsonObject = {"spec": {"encryptMessages": True}}
+    await admin.objects.kube.patch(FEDERATIONS, admin.objects.namespace, "sealed", encrypt, manager="tests")
+    wait(line, partial(is_sealed_under, volumes["north"], uuids["west"], 1), "west does not seal")
     with pytest.raises(ApiError, match=r"other members: (south, west|west, south)") as caught:
         admin.client.delete("north")
     assert caught.value.status == HTTPStatus.CONFLICT

@@ -27,6 +27,7 @@ from symfed_wire.errors import SymfedError
 log = logging.getLogger(__name__)
 
 DEBOUNCE_SECONDS: Final = 0.1  # several wake-ups that come together are one look
+AGAIN_SECONDS: Final = 1.0  # a wake-up may come before what it tells of can be read
 _REFUSALS: Final = 2  # in a row, before the peer counts as removed
 
 _AFTER_WAKE: Final = {
@@ -55,6 +56,7 @@ class Exchanger:
         self._poll = poll_seconds
         self._wanted = EVERYTHING_BUT_ASK
         self._event = asyncio.Event()
+        self._again: asyncio.TimerHandle | None = None
         self._pulse = True
         self._refusals = 0
         self.rounds = rounds
@@ -166,6 +168,10 @@ class Exchanger:
 
     def _wake(self, wake: Wake) -> None:
         self._want(_AFTER_WAKE[wake])
+        if wake in (Wake.DOCUMENT, Wake.HEAD):
+            if self._again is not None:
+                self._again.cancel()
+            self._again = asyncio.get_running_loop().call_later(AGAIN_SECONDS, self._want, LOOK)
 
     def _want(self, tasks: frozenset[Task]) -> None:
         self._wanted |= tasks

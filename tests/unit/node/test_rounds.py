@@ -1,5 +1,6 @@
 """What an exchange does, with the members' stored snapshots in memory."""
 
+import asyncio
 import base64
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -11,7 +12,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from symfed_node.answers import sync_stats
 from symfed_node.errors import ExploreForbiddenError, NoRowsError
-from symfed_node.exchange.base import ExchangeError, OnWake, Outgoing, ReplacedError, Sign
+from symfed_node.exchange import loop
+from symfed_node.exchange.base import ExchangeError, OnWake, Outgoing, ReplacedError, Sign, Wake
+from symfed_node.exchange.condition import Exchanging
 from symfed_node.exchange.heads import IdentityInUseError, SnapshotTooLargeError
 from symfed_node.exchange.keys import PeerKeys
 from symfed_node.exchange.loop import Exchanger
@@ -627,6 +630,42 @@ async def test_a_new_document_drops_the_removed_member(tmp_path: Path) -> None:
     kept = rounds_of(TWO, shelf, tmp_path).restore()
     assert kept is not None
     assert list(kept.members) == [ONE, TWO]
+
+
+async def test_what_can_be_read_only_after_the_wake_up_is_read_soon(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Late(InMemory):
+        async def open(self, on_wake: OnWake) -> None:
+            self.is_open, self.on_wake = True, on_wake
+            opened.set()
+
+        async def document(self) -> Signed | None:
+            asked.set()
+            return await super().document()
+
+    monkeypatch.setattr(loop, "AGAIN_SECONDS", 0.3)
+    opened, asked, taken = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    shelf = Shelf()
+    backend = Late(shelf, ONE)
+    backend.is_open = False
+    one = rounds_of(ONE, shelf, tmp_path, backend)
+
+    def report(_: Exchanging) -> None:
+        if one.document.version == 2:
+            taken.set()
+
+    exchanger = Exchanger(project_in(tmp_path), one, backend, poll_seconds=1000, report=report)
+    running = asyncio.create_task(exchanger.run())
+    async with asyncio.timeout(10):
+        for event in (opened, asked):
+            await event.wait()
+        asked.clear()
+        backend.on_wake(Wake.DOCUMENT)
+        await asked.wait()  # too early: there is nothing yet
+        shelf.document = signed(document(2))
+        await taken.wait()
+    running.cancel()
 
 
 async def test_requests_have_the_time_that_the_document_gives_them(tmp_path: Path) -> None:
