@@ -104,6 +104,18 @@ def test_the_logs_are_lists_of_texts_and_errors_are_cleared(line: Line, pair: Pa
     assert pair.admin.delete("logs").status == 200
 
 
+def test_what_this_version_does_not_do_says_so(pair: Pair) -> None:
+    keys = {"aws_access_key": "AKIAEXAMPLE", "aws_secret_key": "example"}
+    refused = {
+        "fedml/awsinfo": pair.admin.aws_info(keys),
+        f"fedml/{ADMIN}/awsinfo": pair.admin.aws_info(keys, ADMIN),
+        f"fedml/{ADMIN}/contractValidate": pair.admin.contract_validate(ADMIN, ["COUNT(a) > 5"]),
+        f"fedml/{ADMIN}/addContract": pair.admin.add_contract(ADMIN, ["COUNT(a) > 5"]),
+    }
+    for path, answer in refused.items():
+        assert (answer.status, answer.text) == (501, f"POST {path} is not supported by this version")
+
+
 def test_an_admin_with_members_is_not_deleted(pair: Pair) -> None:
     refused = pair.admin.delete(ADMIN)
     text = f"Project {ADMIN} administers a federation with other members: {MEMBER}"

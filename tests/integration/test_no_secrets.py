@@ -9,7 +9,7 @@ import pytest
 
 from tests.foreign.client import Answer, Client, Json, frame
 from tests.foreign.signing import open_invitation
-from tests.integration.foreign_pair import ADMIN, MEMBER, PASSWORD, Pair, exchange, iris, new_pair
+from tests.integration.foreign_pair import ADMIN, COLUMNS, MEMBER, PASSWORD, Pair, exchange, iris, new_pair
 from tests.integration.line import Line, namespace_of
 from tests.integration.secret_search import forms_of, search, secrets_of, texts_of
 from tests.integration.servers import wait_until
@@ -88,6 +88,7 @@ def what_goes_well(pair: Pair, seen: Seen) -> None:
         by_index = {"inputAttributes": ["0", "1"], "targets": ["2"]}
         assert client.finished(client.build(pid, "mlr", "m", by_index)).status == 200
         assert client.predict(pid, "m", iris(0, 3)).status == 200
+        assert client.explore(pid, "uni", [by_index]).status == 200
 
 
 def what_goes_wrong(line: Line, pair: Pair, seen: Seen) -> None:
@@ -122,6 +123,9 @@ def what_goes_wrong(line: Line, pair: Pair, seen: Seen) -> None:
     for change in ({"fed_req_token": "FEDTOKEN0000000000000000"}, {"fed_secret_key": client.secret_key}):
         assert pair.member.create_join({**invitation, **change}, "refused").status == 403
     assert client.learn(ADMIN, frame(["sepal_length"], [[GIVEN["cell"]]])).status == 400
+    with client.socket("learn", ADMIN) as socket:
+        rows = frame(COLUMNS, [[GIVEN["cell"]] * 4])
+        seen.answers += [str(socket.send(rows)), str(socket.send_text(f"9,{GIVEN['cell']}"))]
     stranger = Listening(Client(line.url, client.cid, pair.member.secret_key), seen)
     assert stranger.project(ADMIN).status == 401
 
