@@ -107,7 +107,7 @@ async def _leave(context: Context, peer: FederationPeer) -> str | None:
     if verdict is not None and verdict.error is None:
         _log.info("%s: the admin knows that it left", key)
         return None
-    if now < until:
+    if now < until or verdict is None:  # told once at least, by whichever clock
         said = f": {verdict.error}" if verdict is not None else ""
         return f"the admin is being told, until {_rfc3339(until)} at most{said}"
     text = f"{key} left without telling its admin, who did not answer for {LEAVE_FOR}; tell them"

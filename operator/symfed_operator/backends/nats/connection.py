@@ -76,8 +76,8 @@ async def account_connection(
         token,
         seed,
         who=f"the operator's user in the account of {name} ({public_key(account)})",
-        hint="The server does not trust accounts of this operator's key: check that Secret"
-        " symfed-nats-operator belongs to this server",
+        hint="Check that Secret symfed-nats-operator belongs to this server, and that the clock of the"
+        " operator's machine is right",
         timeout=timeout,
     )
     try:
