@@ -20,6 +20,7 @@ from symfed_wire.errors import MalformedError
 from symfed_wire.frames import BINARY, CONTINUOUS, IGNORED, TYPES, Cell, DataFrame, is_missing
 
 _NUMERIC = frozenset({CONTINUOUS, BINARY})
+_ENCODING = "utf-8-sig"  # spreadsheets write a mark at the beginning
 
 FileArgument = Annotated[
     Path,
@@ -48,13 +49,16 @@ class Columns:
 def open_rows(file: Path, *, with_bar: bool = False) -> Iterator[TextIO]:
     """The open file, or stdin for `-`; on a terminal with a bar by the bytes read, if wanted."""
     if str(file) == "-":
+        sys.stdin.reconfigure(  # type: ignore[union-attr]  # a text file of the process
+            encoding=_ENCODING, errors="strict", newline=""
+        )
         yield sys.stdin
         return
     console = Console(stderr=True)
     is_hidden = not (with_bar and console.is_terminal)
     with (
         Progress(console=console, transient=True, disable=is_hidden) as progress,
-        progress.open(file, "r", encoding="utf-8-sig", newline="", description=file.name) as source,
+        progress.open(file, "r", encoding=_ENCODING, newline="", description=file.name) as source,
     ):
         yield source
 

@@ -53,7 +53,7 @@ class Gateway:
         return [f"{r.method} {r.url.path.removeprefix(BASE)}" for r in self.requests]
 
 
-def run(*arguments: str, stdin: str | None = None) -> Result:
+def run(*arguments: str, stdin: str | bytes | None = None) -> Result:
     """A command, on no terminal."""
     return CliRunner().invoke(app, ["--patience", "0", *arguments], input=stdin)
 

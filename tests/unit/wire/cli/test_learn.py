@@ -34,6 +34,14 @@ def test_learn_reads_stdin(gateway: Gateway) -> None:
     assert printed(run("learn", "p", "-", stdin="a\n1\n2\n")) == "2 rows learnt\n"
 
 
+def test_stdin_is_read_as_a_file_is(gateway: Gateway) -> None:
+    gateway.on("POST /projects/p/learn")
+    printed(run("learn", "p", "-", "--ignore", "name", stdin='\ufeffa,name\r\n1,"x\r\ny"\r\n'))
+    frame = parse_frame(gateway.requests[0].content)
+    assert (frame.attribute_names, frame.data) == (("a", "name"), [[1.0, None]])
+    assert error_of(run("learn", "p", "-", stdin=b"a\xff\n1\n")) == "-: after line 0: is not UTF-8"
+
+
 def test_forget_sends_the_same_rows_with_a_request_id(gateway: Gateway, tmp_path: Path) -> None:
     file = tmp_path / "rows.csv"
     file.write_text("a,name\n1,x\n,y\n")
