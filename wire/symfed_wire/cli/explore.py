@@ -7,12 +7,11 @@ from typing import Annotated
 
 import typer
 from pydantic import JsonValue
-from rich.markup import escape
 from rich.table import Table
 
 from symfed_wire.cli.arguments import LocalOption, PeerOption, ProjectArgument
 from symfed_wire.cli.connection import client_of
-from symfed_wire.cli.output import Output, OutputOption, facts, figure, new_table, numbers, show
+from symfed_wire.cli.output import Output, OutputOption, escape, facts, figure, new_table, numbers, show
 from symfed_wire.client.results import Density, Explored
 from symfed_wire.errors import MalformedError
 

@@ -5,12 +5,22 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from symfed_wire.cli.connection import client_of
 from symfed_wire.cli.errors import UsageError
-from symfed_wire.cli.output import Output, OutputOption, fail, new_table, note, numbers, say, show, working
+from symfed_wire.cli.output import (
+    Output,
+    OutputOption,
+    escape,
+    fail,
+    new_table,
+    note,
+    numbers,
+    say,
+    show,
+    working,
+)
 from symfed_wire.client.results import Job, JobInfo
 
 

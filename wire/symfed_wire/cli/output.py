@@ -14,11 +14,14 @@ import typer
 from pydantic import BaseModel, JsonValue
 from rich import box
 from rich.console import Console, RenderableType
-from rich.markup import escape
+from rich.markup import escape as without_markup
 from rich.table import Column, Table
 
 from symfed_wire.cli import INTERRUPTED
 
+_CONTROLS = {
+    code: "\N{REPLACEMENT CHARACTER}" for code in (*range(32), *range(127, 160)) if code not in b"\n\t"
+}
 _ENDLESS = 10_000
 """Columns of a pipe, which has no width: nothing may be cut off."""
 
@@ -31,6 +34,16 @@ class Output(enum.StrEnum):
 
 
 OutputOption = Annotated[Output, typer.Option("--output", "-o", help="How to print the data.")]
+
+
+def visible(text: str) -> str:
+    """Text that others chose, such as a member's name: nothing in it commands the terminal."""
+    return text.translate(_CONTROLS)
+
+
+def escape(text: str) -> str:
+    """Such text as a cell of a table, where it is no markup either."""
+    return without_markup(visible(text))
 
 
 def fail(line: str, status: int = 1) -> NoReturn:
@@ -51,8 +64,8 @@ def note(line: str) -> None:
 
 
 def say(line: str) -> None:
-    """Print data or a result as it is, for a pipe too."""
-    typer.echo(line)
+    """Print a line of data or a result."""
+    typer.echo(visible(line))
 
 
 def is_terminal() -> bool:

@@ -10,7 +10,6 @@ from typing import Annotated
 
 import typer
 from pydantic import JsonValue
-from rich.markup import escape
 
 from symfed_wire.cli.arguments import LocalOption, ModelArgument, ProjectArgument
 from symfed_wire.cli.connection import client_of
@@ -25,7 +24,7 @@ from symfed_wire.cli.csv_rows import (
     to_frame,
 )
 from symfed_wire.cli.errors import UsageError
-from symfed_wire.cli.output import Output, new_table, numbers, show
+from symfed_wire.cli.output import Output, escape, new_table, numbers, show
 from symfed_wire.client.results import Prediction
 from symfed_wire.errors import MalformedError
 from symfed_wire.frames import CONTINUOUS

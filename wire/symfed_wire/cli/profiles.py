@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import typer
 from pydantic import JsonValue
-from rich.markup import escape
 from rich.table import Table
 
 from symfed_wire.cli.config import DEFAULT_PROFILE, Config, Profile, config_path, read_config
 from symfed_wire.cli.connection import connection_of
-from symfed_wire.cli.output import Output, OutputOption, new_table, note, show
+from symfed_wire.cli.output import Output, OutputOption, escape, new_table, note, show
 
 
 def profiles(ctx: typer.Context, output: OutputOption = Output.TABLE) -> None:

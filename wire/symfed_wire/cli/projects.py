@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 from pydantic import JsonValue
-from rich.markup import escape
 from rich.table import Table
 
 from symfed_wire.cli.arguments import LocalOption, ProjectArgument
@@ -15,6 +14,7 @@ from symfed_wire.cli.errors import UsageError
 from symfed_wire.cli.output import (
     Output,
     OutputOption,
+    escape,
     facts,
     fail,
     is_terminal,

@@ -11,14 +11,24 @@ from typing import Annotated
 import typer
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
 from symfed_wire.cli.connection import client_of
 from symfed_wire.cli.errors import UsageError, explain
 from symfed_wire.cli.federation_state import FederationState, OwnState, Seen, group, judge
-from symfed_wire.cli.output import Output, OutputOption, age, new_table, numbers, short, show, working
+from symfed_wire.cli.output import (
+    Output,
+    OutputOption,
+    age,
+    escape,
+    new_table,
+    numbers,
+    short,
+    show,
+    visible,
+    working,
+)
 from symfed_wire.cli.reading import federation_of, or_not_ready
 from symfed_wire.client import Client
 from symfed_wire.errors import MalformedError, SymfedError
@@ -84,7 +94,7 @@ def _look_or_error(client: Client, project: str | None) -> RenderableType:
     try:
         return _screen(look(client, project))
     except SymfedError as error:
-        return Text.assemble(("error: ", "bold red"), explain(error))
+        return Text.assemble(("error: ", "bold red"), visible(explain(error)))
 
 
 def _screen(found: Sequence[FederationState]) -> RenderableType:
@@ -96,7 +106,7 @@ def _screen(found: Sequence[FederationState]) -> RenderableType:
 
 def _federation(state: FederationState) -> list[RenderableType]:
     return [
-        Text.assemble("federation ", (state.name, "bold"), f", every {state.schedule}"),
+        Text.assemble("federation ", (visible(state.name), "bold"), f", every {visible(state.schedule)}"),
         Text(),
         _members_table(state),
         Text(),
@@ -138,7 +148,7 @@ def _own_table(projects: Sequence[OwnState]) -> Table:
 
 
 def _last_errors(projects: Sequence[OwnState]) -> list[RenderableType]:
-    lines = [Text(f"{p.project}: {line}") for p in projects for line in p.last_errors]
+    lines = [Text(visible(f"{p.project}: {line}")) for p in projects for line in p.last_errors]
     return [Text("last errors", style="bold"), *lines, Text()] if lines else []
 
 
@@ -146,4 +156,4 @@ def _verdict(state: FederationState) -> list[RenderableType]:
     if state.well:
         equal = "; digests equal" if state.digests == "equal" else ""
         return [Text.assemble(("all is well", "green"), equal)]
-    return [Text.assemble(("not well: ", "red"), fault) for fault in state.faults]
+    return [Text.assemble(("not well: ", "red"), visible(fault)) for fault in state.faults]

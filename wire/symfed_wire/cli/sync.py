@@ -6,11 +6,21 @@ import time
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from symfed_wire.cli.connection import client_of
-from symfed_wire.cli.output import Output, OutputOption, age, new_table, note, numbers, short, show, working
+from symfed_wire.cli.output import (
+    Output,
+    OutputOption,
+    age,
+    escape,
+    new_table,
+    note,
+    numbers,
+    short,
+    show,
+    working,
+)
 from symfed_wire.client import Client, DeadlineError
 from symfed_wire.client.results import SyncStats
 

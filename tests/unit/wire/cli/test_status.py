@@ -9,6 +9,7 @@ from tests.unit.wire.cli.stub import KEY, Gateway, Values, error_of, printed, ru
 
 from symfed_wire.bodies import seal_body
 
+EVIL = "evil\x1b[2J\x9b\x07"
 NAMES = {"u-1111-aaaa": "a", "u-2222-bbbb": "b"}
 
 
@@ -26,11 +27,16 @@ def federation(gateway: Gateway, *projects: str, **changes: JsonValue) -> None:
 
 
 def stats(
-    gateway: Gateway, project: str, digest: str = "d1", epoch: int = 3, errors: tuple[str, ...] = ()
+    gateway: Gateway,
+    project: str,
+    digest: str = "d1",
+    epoch: int = 3,
+    errors: tuple[str, ...] = (),
+    name: str = "b",
 ) -> None:
     peers: Values = {
         "u-1111-aaaa": {"name": "a", "epoch": 7, "rows": 50, "ageSeconds": 12},
-        "u-2222-bbbb": {"name": "b", "epoch": epoch, "rows": 100 if epoch else 0, "ageSeconds": None},
+        "u-2222-bbbb": {"name": name, "epoch": epoch, "rows": 100 if epoch else 0, "ageSeconds": None},
     }
     merged: Values = {"epoch": 7 + epoch, "rows": 150, "digest": digest}
     answer: Values = {"peers": peers, "merged": merged, "errorLog": [*errors]}
@@ -150,3 +156,15 @@ def test_a_gateway_that_fails_is_an_error(gateway: Gateway, call: str) -> None:
     federation(gateway, "a")
     gateway.answers[call] = httpx.ConnectError("Connection refused")
     assert "Connection refused" in error_of(run("status"))
+
+
+def test_what_others_chose_commands_no_terminal(gateway: Gateway) -> None:
+    federation(gateway, "a", peersInfo={"u-1111-aaaa": "a", "u-2222-bbbb": EVIL}, fed_name=EVIL)
+    stats(gateway, "a", epoch=0, errors=(f"{EVIL} u-2222-bbbb: too large",), name=EVIL)
+    gateway.on("GET /projects/a/info", values={"smlInfo": {"pid": "a", "attributeNames": [EVIL]}})
+    gateway.on("DELETE /projects/a", 409, f"a federation with other members: {EVIL}")
+    gateway.on("GET /fedml/a/getErrorLog", values={"stringList": {"values": [EVIL]}})
+    for command in (("status",), ("info", "a"), ("errors", "a"), ("delete", "a", "--yes")):
+        seen = run(*command).output
+        assert "evil\ufffd[2J" in seen
+        assert not set(seen) & set("\x07\x1b\x9b")
