@@ -19,6 +19,7 @@ from symfed_wire.cli.output import (
     fail,
     is_terminal,
     new_table,
+    note,
     numbers,
     say,
     show,
@@ -57,6 +58,8 @@ def projects(
             with working("asking the projects"):
                 described = client.describe_projects()
             show(output, [p.model_dump(mode="json") for p in described], lambda: _projects_table(described))
+            for why in filter(None, (project.not_ready for project in described)):
+                note(why)
             return
         names = client.projects()
     if output is Output.JSON:
@@ -121,7 +124,7 @@ def _projects_table(described: list[ProjectInfo]) -> Table:
             escape(project.pid),
             project.type,
             "" if project.rows is None else str(project.rows),
-            str(len(project.attribute_names)),
+            "" if project.not_ready else str(len(project.attribute_names)),
             escape(", ".join(project.models)),
         )
     return table

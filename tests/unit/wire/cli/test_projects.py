@@ -71,6 +71,16 @@ def test_projects_long_is_a_table_from_the_job(gateway: Gateway) -> None:
     assert json.loads(printed(run("projects", "-l", "-o", "json")))[0]["attribute_names"] == ["x", "y"]
 
 
+def test_projects_long_says_which_project_is_not_ready(gateway: Gateway) -> None:
+    why = "Project b is not ready: Unschedulable: 0/1 nodes are available"
+    waiting: Values = {"pid": "b", "type": "cpu", "params": {"not_ready": why}}
+    gateway.on("GET /projects/info", 202, "Job Created")
+    gateway.on("GET /jobs/7", text="Job is finished", values={"smlInfoList": [waiting]})
+    result = run("projects", "--long")
+    assert printed(result).splitlines()[-1].split() == ["b", "cpu"]
+    assert result.stderr == f"{why}\n"
+
+
 def test_delete_of_a_local_project_needs_a_model(gateway: Gateway) -> None:
     assert "needs --model" in error_of(run("delete", "p", "--local", "--yes"), status=2)
     assert gateway.calls == []

@@ -38,6 +38,11 @@ class ProjectInfo(Result):
         return value if isinstance(value, int) else None
 
     @property
+    def not_ready(self) -> str:
+        """Why its node does not answer, so that nothing is known of what it has learnt; empty if it does."""
+        return str(self.params.get("not_ready", ""))
+
+    @property
     def computes_on(self) -> str:
         """What its node multiplies matrices with, and why; empty where the server does not say."""
         return str(self.params.get("fed_computes_on", ""))
