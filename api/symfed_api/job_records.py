@@ -18,7 +18,9 @@ from symfed_wire.sealing import seal, unseal
 
 _INFO: Final = "symfed/job/v1"
 _LARGEST: Final = 900_000  # characters; a ConfigMap holds 1 MiB
+MOST: Final = 16 * 1024 * 1024  # bytes of a result before it is compressed
 _INTERRUPTED: Final = "The gateway that did this job has ended; send the request again"
+_UNREADABLE: Final = "The result cannot be read; send the request again"
 _OTHER_KEY: Final = "The result is encrypted under another secret key; send the request again"
 
 
@@ -71,14 +73,13 @@ class JobRecord(BaseModel):
             packed = unseal(self.result, base64.b64decode(secret_key), _INFO, str(number))
         except UnsealError:
             raise JobFailedError(_OTHER_KEY) from None
-        values: dict[str, JsonValue] = json.loads(zlib.decompress(packed))
-        return values
+        return _unpack(packed)
 
     def done(self, number: int, secret_key: str, values: JsonObject) -> "JobRecord":
         """The record of a job that came to its end; a failed one when its result does not fit in."""
-        packed = zlib.compress(json.dumps(values).encode())
-        result = seal(packed, base64.b64decode(secret_key), _INFO, str(number))
-        if len(result) > _LARGEST:
+        plain = json.dumps(values).encode()
+        result = seal(zlib.compress(plain), base64.b64decode(secret_key), _INFO, str(number))
+        if len(plain) > MOST or len(result) > _LARGEST:
             return self.failed("The result is too large to be kept; ask for each project by itself")
         return self.model_copy(update={"result": result})
 
@@ -100,3 +101,17 @@ class JobRecord(BaseModel):
     def data(self) -> JsonObject:
         """The ConfigMap's data."""
         return self.model_dump(mode="json")
+
+
+def _unpack(packed: bytes) -> dict[str, JsonValue]:
+    """A result's values. Raises JobFailedError for what is none.
+
+    Whoever has the customer's key may have written it, so it must not grow without limit here.
+    """
+    try:
+        values = json.loads(zlib.decompressobj().decompress(packed, MOST))
+    except (zlib.error, ValueError, RecursionError):
+        raise JobFailedError(_UNREADABLE) from None
+    if not isinstance(values, dict):
+        raise JobFailedError(_UNREADABLE)
+    return values

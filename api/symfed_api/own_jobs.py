@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from symfed_api.answers import cluster_failure
 from symfed_api.caller import Caller
 from symfed_api.errors import NoSuchJobError, NotReadyError
 from symfed_api.job_records import JobRecord, JobState
@@ -96,6 +97,9 @@ class OwnJobs:
             record = job.record.done(job.number, caller.secret_key, values)
         except TimeoutError:
             record = job.record.failed(f"The job took more than {JOB_SECONDS:.0f} s")
+        except KubeError as error:
+            _logger.warning("job %d: %s", job.number, error)
+            record = job.record.failed(cluster_failure(error).text)
         except SymfedError as error:
             record = job.record.failed(str(error))
         except Exception:

@@ -2,15 +2,17 @@
 
 import base64
 import os
+import zlib
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from symfed_api.errors import JobFailedError
-from symfed_api.job_records import JobRecord, JobState
+from symfed_api.job_records import MOST, JobRecord, JobState
 from symfed_api.project_infos import described
 from symfed_wire.kube import JsonObject
 from symfed_wire.resources import FederationPeer
+from symfed_wire.sealing import seal
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 KEY = base64.b64encode(bytes(range(16))).decode()
@@ -49,7 +51,16 @@ def test_a_result_that_no_record_holds_fails_in_words() -> None:
     assert STARTED.done(7, KEY, {"x": noise}).failure == (
         "The result is too large to be kept; ask for each project by itself"
     )
-    assert STARTED.done(7, KEY, {"x": "a" * 5_000_000}).failure == ""
+    assert STARTED.done(7, KEY, {"x": "a" * MOST}).failure.startswith("The result is too large")
+    large: JsonObject = {"x": "a" * (MOST - 10)}
+    assert STARTED.done(7, KEY, large).values(7, KEY) == large
+
+
+@pytest.mark.parametrize("plain", [b" " * (MOST + 1), b"[]", b"no JSON", b'{"x": "' + b"a" * MOST + b'"}'])
+def test_a_result_that_somebody_else_wrote_under_the_customers_key_fails_in_words(plain: bytes) -> None:
+    result = seal(zlib.compress(plain), base64.b64decode(KEY), "symfed/job/v1", "7")
+    with pytest.raises(JobFailedError, match="cannot be read; send the request again"):
+        STARTED.model_copy(update={"result": result}).values(7, KEY)
 
 
 def test_what_a_client_is_told() -> None:
