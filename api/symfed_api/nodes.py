@@ -24,6 +24,8 @@ _CONNECT_SECONDS = 5
 KEEPALIVE_SECONDS = 2
 # For what is asked of a node beside the call itself: one that hangs must not hold the answer up.
 BRIEF_SECONDS = 3
+# A node is one customer's, the gateway's memory everybody's.
+_ANSWER_BYTES = 64 * 1024 * 1024
 _PASSED_ON = ("location", "sym-job-id", "retry-after")
 
 
@@ -163,9 +165,10 @@ class Nodes:
         connect = min(call.answer_seconds, _CONNECT_SECONDS)
         timeout = httpx.Timeout(call.answer_seconds, connect=connect, pool=None)
         try:
-            response = await self._http.request(
+            async with self._http.stream(
                 call.verb, url, content=call.body or None, headers=present, timeout=timeout
-            )
+            ) as response:
+                body = await _read(response)
         except (httpx.ConnectError, httpx.ConnectTimeout):
             raise NodeUnavailableError("the node accepts no connections") from None
         except httpx.TransportError as error:
@@ -174,7 +177,7 @@ class Nodes:
                 raise NodeUnavailableError(seen, may_have_arrived=True) from error
             raise NodeBrokeOffError(f"{seen}; whether it did what was asked is not known") from error
         passed_on = {name: response.headers[name] for name in _PASSED_ON if name in response.headers}
-        return NodeAnswer(response.status_code, response.content, passed_on)
+        return NodeAnswer(response.status_code, body, passed_on)
 
     async def _token(self, namespace: str, name: str) -> str:
         token = self._tokens.get((namespace, name))
@@ -184,3 +187,15 @@ class Nodes:
                 raise NodeUnavailableError("the node is not made yet")
             self._tokens[namespace, name] = token
         return token
+
+
+async def _read(response: httpx.Response) -> bytes:
+    parts, size = list[bytes](), 0
+    async for part in response.aiter_bytes():
+        parts.append(part)
+        size += len(part)
+        if size > _ANSWER_BYTES:
+            raise NodeBrokeOffError(
+                f"The node's answer is larger than {_ANSWER_BYTES} bytes; ask for less at once"
+            )
+    return b"".join(parts)

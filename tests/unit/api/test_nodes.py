@@ -120,6 +120,17 @@ async def test_a_broken_connection_under_a_call_without_id_is_not_repeated() -> 
     assert len(node.requests) == 1
 
 
+async def test_an_answer_without_end_is_broken_off() -> None:
+    async def endless() -> AsyncIterator[bytes]:
+        while True:
+            yield bytes(1 << 20)
+
+    node = Node(httpx.Response(200, content=endless()))
+    with pytest.raises(NodeBrokeOffError, match="answer is larger than 67108864 bytes; ask for less at once"):
+        await node.call(NodeCall("GET", "/jobs"))
+    assert len(node.requests) == 1
+
+
 @pytest.mark.parametrize("first", [answer(503), httpx.ReadError("broken")])
 async def test_a_nonce_that_may_have_arrived_is_not_sent_again(first: httpx.Response | Exception) -> None:
     """The node would refuse it; the caller repeats with a new one."""
