@@ -5,6 +5,7 @@ Needs numpy and pyarrow, so only the node imports this module.
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -13,11 +14,15 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from symfed_wire import snapshot_histogram
+from symfed_wire.arrow_messages import is_plain
 from symfed_wire.snapshot_histogram import IntArray, SnapshotError, SnapshotHistogram
 
-__all__ = ["SnapshotBody", "SnapshotError", "decode", "encode"]
+__all__ = ["MOST_ROWS", "SnapshotBody", "SnapshotError", "decode", "encode"]
 
 FloatArray: TypeAlias = npt.NDArray[np.float64]
+
+MOST_ROWS = 1 << 44
+"""so that no sum over a feature's bins, or over thousands of members, passes 63 bits"""
 
 _VERSION_KEY = b"symfed.snapshot"
 _VERSION = b"1"
@@ -91,7 +96,9 @@ def decode(data: bytes) -> SnapshotBody:
         raise SnapshotError(f"the snapshot lacks {', '.join(missing)}")
     rows = cells["rows"].as_py()
     count = cells["count"].values.to_numpy()
-    if rows >= 2**63 or (count > rows).any():
+    if rows > MOST_ROWS:
+        raise SnapshotError(f"the snapshot has {rows} rows, at most {MOST_ROWS} are possible")
+    if (count > rows).any():
         raise SnapshotError(f"the snapshot counts more than its {rows} rows")
     body = SnapshotBody(
         names=tuple(cells["names"].as_py()),
@@ -112,13 +119,15 @@ def decode(data: bytes) -> SnapshotBody:
 def _read(data: bytes) -> dict[str, pa.Scalar]:
     """The fields of the one row, types checked."""
     try:
+        if not is_plain(data):
+            raise SnapshotError("the snapshot is compressed or has dictionaries: its fields must be plain")
         with pa.ipc.open_stream(data) as reader:
             version = (reader.schema.metadata or {}).get(_VERSION_KEY)
             names: list[str] = reader.schema.names
             batches = list(reader)
         for batch in batches:
             batch.validate(full=True)
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError, struct.error) as error:
         raise SnapshotError(f"the snapshot is no Arrow stream: {error}") from error
     if version != _VERSION:
         raise SnapshotError(f"the snapshot has version {version!r}, this program reads {_VERSION!r}")

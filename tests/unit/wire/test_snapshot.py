@@ -37,7 +37,12 @@ def changed(**fields: object) -> SnapshotBody:
     return SnapshotBody(**{**vars(BODY), **fields})
 
 
-def stream(cells: dict[str, tuple[object, Any]], version: bytes | None = b"1", rows: int = 1) -> bytes:
+def stream(
+    cells: dict[str, tuple[object, Any]],
+    version: bytes | None = b"1",
+    rows: int = 1,
+    options: pa.ipc.IpcWriteOptions | None = None,
+) -> bytes:
     """A stream with these fields, written without the code under test."""
     schema = pa.schema(
         [(name, kind) for name, (_, kind) in cells.items()],
@@ -47,7 +52,7 @@ def stream(cells: dict[str, tuple[object, Any]], version: bytes | None = b"1", r
         [pa.array([value] * rows, type=kind) for value, kind in cells.values()], schema=schema
     )
     sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, schema) as writer:
+    with pa.ipc.new_stream(sink, schema, options=options) as writer:
         writer.write_batch(batch)
     return bytes(sink.getvalue())
 
@@ -147,7 +152,8 @@ def test_a_needed_field_that_is_absent_is_named(name: str) -> None:
         ({"sum": (None, pa.list_(pa.float64()))}, "sum of the snapshot has a null"),
         ({"m4": ([1.0, float("nan")], pa.list_(pa.float64()))}, "m4 .* not finite"),
         ({"count": ([12, 13], pa.list_(pa.uint64()))}, "counts more than its 12 rows"),
-        ({"rows": (2**63, pa.uint64())}, "counts more than"),
+        ({"rows": (2**44 + 1, pa.uint64())}, "has 17592186044417 rows, at most 17592186044416 are possible"),
+        ({"rows": (2**64 - 1, pa.uint64())}, "at most 17592186044416 are possible"),
         ({"names": (["a", "a"], pa.list_(pa.utf8()))}, "not all different"),
         ({"histogram": (None, HISTOGRAM)}, "histogram of the snapshot has a null"),
     ],
@@ -211,6 +217,39 @@ def test_sizes_are_checked_before_anything_is_sent() -> None:
 def test_other_bytes_are_refused_with_a_message(data: bytes, message: str) -> None:
     with pytest.raises(SnapshotError, match=message):
         decode(data)
+
+
+@pytest.mark.parametrize("codec", ["zstd", "lz4"])
+def test_a_compressed_snapshot_is_refused_before_it_takes_memory(codec: str) -> None:
+    zeros = np.zeros(10_000_000)
+    data = stream(
+        fields() | {"gram": (zeros, pa.large_list(pa.float64()))},
+        options=pa.ipc.IpcWriteOptions(compression=codec),
+    )
+    before = pa.default_memory_pool()
+    counting = pa.proxy_memory_pool(before)
+    pa.set_memory_pool(counting)
+    try:
+        with pytest.raises(SnapshotError, match="compressed"):
+            decode(data)
+    finally:
+        pa.set_memory_pool(before)
+    assert counting.max_memory() < len(data) < zeros.nbytes / 8
+
+
+def test_dictionaries_and_the_first_form_of_compression_are_refused() -> None:
+    of_texts = pa.dictionary(pa.int32(), pa.utf8())
+    with pytest.raises(SnapshotError, match="has dictionaries"):
+        decode(stream(fields() | {"levels": ("x", of_texts)}))
+    options = pa.ipc.IpcWriteOptions(metadata_version=pa.ipc.MetadataVersion.V4)
+    assert_same(decode(stream(fields(), options=options)), BODY)
+    schema_only = pa.schema([("rows", pa.uint64())], metadata={b"symfed.snapshot": b"1"})
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, schema_only) as writer:
+        batch = pa.record_batch([pa.array([1], type=pa.uint64())], schema=schema_only)
+        writer.write_batch(batch, custom_metadata={"ARROW:experimental_compression": "zstd"})
+    with pytest.raises(SnapshotError, match="compressed"):
+        decode(bytes(sink.getvalue()))
 
 
 def test_no_flipped_byte_and_no_cut_gets_past_as_another_error() -> None:
