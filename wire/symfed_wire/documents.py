@@ -61,6 +61,8 @@ _PROBE = X25519PrivateKey.from_private_bytes(bytes(range(32)))
 PeerUuid = Annotated[str, AfterValidator(_canonical_uuid)]
 PublicKey = Annotated[str, AfterValidator(_public_key)]
 SealingKey = Annotated[str, AfterValidator(_sealing_key)]
+# Exact in every JSON reader; Python cannot even write the sum of two numbers of 4,300 digits.
+Whole = Annotated[int, Field(ge=0, lt=1 << 53)]
 
 
 class WireModel(BaseModel):
@@ -158,16 +160,16 @@ class SnapshotHead(WireModel):
     v: Literal[1] = 1
     federation: str
     peer: PeerUuid
-    epoch: int
-    rows: int
+    epoch: Whole
+    rows: Whole
     schema_digest: str = Field(alias="schema")
-    size: int
-    chunk: int
-    first: int | None = None
+    size: Whole
+    chunk: Whole
+    first: Whole | None = None
     object: str | None = None
     sha256: str
     created: str
-    key_generation: int = 0
+    key_generation: Whole = 0
     explore: bool = False
 
 
