@@ -75,7 +75,7 @@ class Exploration:
         names = view.names or stats.names  # an index is the project's, also where a peer has another order
         wanted = [names[i] for i in (*entry.input_positions(names), *entry.target_positions(names))]
         if absent := [name for name in wanted if name not in stats.names]:
-            raise NoRowsError(f"no row of this peer has a value of {', '.join(absent)}")
+            raise NoRowsError(f"no row has a value of {', '.join(absent)}")
         return stats, [stats.index(name) for name in wanted]
 
     def _of_peer(self, peer: str) -> Statistics:

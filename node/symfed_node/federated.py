@@ -25,8 +25,10 @@ class PeerSnapshot:
 class Federated:
     """The merged snapshots."""
 
+    features: tuple[Feature, ...]
+    """all that ever got an index here, in that order"""
     stats: Statistics
-    """over all features that ever got an index here, in that order"""
+    """over those of them that a member has now: what is gone costs an index and no sums"""
     members: Mapping[str, SnapshotHead]
     """whose snapshots are in the sum, by uuid"""
     left_out: Mapping[str, str]
@@ -71,8 +73,10 @@ def merge_members(
     by_name = {feature.name: feature for feature in given}
     features = extend_features([by_name.get(feature.name, feature) for feature in kept], given)
     members = [peer for peer in in_order if peer not in left_out]
-    stats = merge_snapshots([snapshots[peer].stats for peer in members], features)
+    present = [feature for feature in features if feature.name in by_name]
+    stats = merge_snapshots([snapshots[peer].stats for peer in members], present)
     return Federated(
+        features=features,
         stats=stats,
         members={peer: snapshots[peer].head for peer in members},
         left_out=left_out,

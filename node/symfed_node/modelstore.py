@@ -5,6 +5,7 @@ import hashlib
 import json
 import math
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
@@ -16,7 +17,7 @@ from symfed_node.errors import CorruptDataError, NoSuchModelError
 from symfed_node.files import make_folder, remove, write_atomically
 from symfed_node.models.linear import ILL_CONDITIONED, LinearModel
 from symfed_node.models.predict import LinearPredictor
-from symfed_node.statistics.state import Statistics, triangle_size
+from symfed_node.statistics.state import triangle_size
 from symfed_wire.frames import CONTINUOUS, Cell, DataFrame
 
 Scope: TypeAlias = Literal["local", "federated"]
@@ -86,10 +87,14 @@ class ModelStore:
 
 
 def linear_model_info(
-    model: LinearModel, stats: Statistics, *, model_id: str, built_at: int, origin: dict[str, JsonValue]
+    model: LinearModel, names: Sequence[str], *, model_id: str, built_at: int, origin: dict[str, JsonValue]
 ) -> ModelInfo:
-    """`values.modelInfo` of a regression. `origin` says which peers and epochs are in `stats`."""
-    inputs: list[JsonValue] = [str(stats.index(name)) for name in model.inputs]
+    """`values.modelInfo` of a regression.
+
+    `names` are the project's attributes in the order of their indexes; `origin` says which peers and epochs
+    are in the sums.
+    """
+    inputs: list[JsonValue] = [str(names.index(name)) for name in model.inputs]
     fit: dict[str, JsonValue] = {
         "digest": model.statistics_digest,
         "rows": model.rows,
@@ -112,7 +117,7 @@ def linear_model_info(
         "attributeNames": list(model.inputs),
         "attributeIndexes": inputs,
         "targetNames": [model.target],
-        "targetindexes": [str(stats.index(model.target))],
+        "targetindexes": [str(names.index(model.target))],
         "predictInfo": "",
         "scoreInfo": "",
         "info": fit,

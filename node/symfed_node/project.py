@@ -46,15 +46,12 @@ class View:
     """What an answer is computed from: the local rows, or the sum of the published snapshots."""
 
     stats: Statistics | None
+    features: tuple[Feature, ...]
+    """the attributes in the order of their indexes; `stats` may lack some"""
     epoch: int = 0
     """0 for local rows"""
     members: dict[str, int] = field(default_factory=dict)
     """epoch by uuid, for a merged sum"""
-
-    @property
-    def features(self) -> tuple[Feature, ...]:
-        """The attributes in the order of their indexes."""
-        return () if self.stats is None else self.stats.features
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -121,9 +118,10 @@ class Project:
         """The federated project, or the local one when asked for or while nothing is merged."""
         federated = self._federated
         if use_local or federated is None:
-            return View(self.local)
+            local = self.local
+            return View(local, () if local is None else local.features)
         epochs = {peer: head.epoch for peer, head in federated.members.items()}
-        return View(federated.stats, federated.epoch, epochs)
+        return View(federated.stats, federated.features, federated.epoch, epochs)
 
     def learn(self, read_frame: Callable[[], DataFrame], request: str = "") -> Answer:
         """Add a frame's rows, all or none; on the disk when this returns.
@@ -178,7 +176,7 @@ class Project:
             "epoch": view.epoch,
             "peers": dict(view.members),
         }
-        info = linear_model_info(model, view.stats, model_id=model_id, built_at=self._clock(), origin=origin)
+        info = linear_model_info(model, view.names, model_id=model_id, built_at=self._clock(), origin=origin)
         self.models.put(scope(use_local), StoredModel(info, linear_predictor(model, known)))
         return info
 

@@ -173,7 +173,7 @@ class Rounds:
         if not self._to_merge or self._peer not in self.held:
             return current
         federated = await asyncio.to_thread(self._merge)
-        self._store.save_merged(federated.stats.features, federated.members)
+        self._store.save_merged(federated.features, federated.members)
         self._store.forget(self.held)
         self._to_merge = False
         self.log.event(

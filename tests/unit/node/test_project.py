@@ -312,8 +312,22 @@ def test_the_order_is_the_admins_then_by_uuid_and_kept() -> None:
     assert "".join(merged(one="xab", two="bc", admin=None).stats.names) == "xabc"
     kept = tuple(Feature(name, "C") for name in "zx")
     federated = merged(kept, one="xab", two="bc")
-    assert "".join(federated.stats.names) == "zxbca"
-    assert federated.stats.count[0] == 0
+    assert "".join(feature.name for feature in federated.features) == "zxbca"
+    assert "".join(federated.stats.names) == "xbca"
+
+
+def test_names_that_nobody_has_any_more_take_no_room_in_the_sums(tmp_path: Path) -> None:
+    """A member may publish other names each time."""
+    many = tuple(Feature(f"gone {number}", "C") for number in range(20_000))
+    project = project_in(tmp_path)
+    project.set_federated(merged(many, one="abc"))
+    assert len(project.view().names) == 20_003
+    assert project.view().stats is not None
+    assert project.view().stats.names == ("a", "b", "c")
+    by_index = MLContext(("20002",), ("20000", "20001"))
+    assert project.build("mlr", "m", by_index, use_local=False)["attributeIndexes"] == ["20000", "20001"]
+    with pytest.raises(ModelError, match="no row has a value of gone 7"):
+        project.build("mlr", "m", MLContext(("20002",), ("7",)), use_local=False)
 
 
 def test_the_digest_does_not_depend_on_indexes_or_on_features_that_are_gone() -> None:
@@ -335,8 +349,8 @@ def test_types_do_not_depend_on_what_was_merged_first() -> None:
     """A peer that merged THREE alone while ONE was away sums what all others sum once ONE is there."""
     snapshots = {ONE: snapshot(ONE, "ab"), THREE: snapshot(THREE, "cb", kind="B")}
     early = merge_members({THREE: snapshots[THREE]}, (), ONE)
-    late = merge_members(snapshots, early.stats.features, ONE)
+    late = merge_members(snapshots, early.features, ONE)
     fresh = merge_members(snapshots, (), ONE)
     assert late.digest == fresh.digest
     assert late.left_out == fresh.left_out == {THREE: "feature 'b' has type B where C is expected"}
-    assert late.stats.features == tuple(Feature(name, kind) for name, kind in ("cB", "bC", "aC"))
+    assert late.features == tuple(Feature(name, kind) for name, kind in ("cB", "bC", "aC"))

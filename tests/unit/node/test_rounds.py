@@ -753,7 +753,7 @@ async def test_a_feature_that_the_explored_peer_lacks_is_named(tmp_path: Path) -
     project = project_in(tmp_path)
     project.set_federated(await two.merge(None))
     entry = MLContext(input_attribute_names=("a", "c"), extra_parameters={PEER: TWO})
-    with pytest.raises(NoRowsError, match="no row of this peer has a value of c"):
+    with pytest.raises(NoRowsError, match="no row has a value of c"):
         Exploration(project, TWO, two).explore("bi", ExploreContext((entry,)), use_local=False)
 
 
