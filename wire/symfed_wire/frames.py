@@ -191,6 +191,8 @@ def _check_columns(names: Sequence[str], types: Sequence[str]) -> None:
     for position, (name, kind) in enumerate(zip(names, types, strict=True), start=1):
         if not name:
             raise MalformedError(f"DataFrame: column {position} has an empty name")
+        if any("\ud800" <= letter <= "\udfff" for letter in name):  # JSON has such escapes, UTF-8 does not
+            raise MalformedError(f"DataFrame: column {position} has a name that UTF-8 cannot write")
         if name in seen:
             raise MalformedError(f"DataFrame: column {name!r} comes twice")
         if kind not in TYPES:

@@ -52,6 +52,7 @@ def test_nan_and_null_are_cells() -> None:
         (frame(attributeTypes=["C"]), "DataFrame: 2 attributeNames but 1 attributeTypes"),
         (frame(attributeNames=["a", ""]), "DataFrame: column 2 has an empty name"),
         (frame(attributeNames=["a", "a"]), "DataFrame: column 'a' comes twice"),
+        (frame(attributeNames=["a", "b\ud800"]), "DataFrame: column 2 has a name that UTF-8 cannot write"),
         (frame(attributeTypes=["C", "Q"]), "DataFrame: column 'b' has type 'Q'; the types are B, C, L, P"),
         (frame(data=None), "DataFrame: data must be a list of rows"),
         (frame(data=[["1", "x"], "row"]), "DataFrame: row 2 is not a list of cells"),
