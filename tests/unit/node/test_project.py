@@ -322,8 +322,9 @@ def test_names_that_nobody_has_any_more_take_no_room_in_the_sums(tmp_path: Path)
     project = project_in(tmp_path)
     project.set_federated(merged(many, one="abc"))
     assert len(project.view().names) == 20_003
-    assert project.view().stats is not None
-    assert project.view().stats.names == ("a", "b", "c")
+    stats = project.view().stats
+    assert stats is not None
+    assert stats.names == ("a", "b", "c")
     by_index = MLContext(("20002",), ("20000", "20001"))
     assert project.build("mlr", "m", by_index, use_local=False)["attributeIndexes"] == ["20000", "20001"]
     with pytest.raises(ModelError, match="no row has a value of gone 7"):
