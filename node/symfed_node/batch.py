@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from symfed_node.columns import Columns
-from symfed_node.statistics.accumulate import accumulate, check_range, choose_shift
+from symfed_node.statistics.accumulate import accumulate, choose_shift
 from symfed_node.statistics.device import Device
 from symfed_node.statistics.errors import SchemaMismatchError
 from symfed_node.statistics.merge import align, extend_features, rebase
@@ -26,10 +24,7 @@ def batch_of(columns: Columns, local: Statistics | None, device: Device) -> Stat
     batch = align(batch, local.features)
     if local.rows == 0:
         return batch
-    with np.errstate(over="ignore", invalid="ignore"):
-        batch = rebase(batch, local.shift)
-    check_range(batch)  # it was in range around its own shift
-    return batch
+    return rebase(batch, local.shift)
 
 
 def _check_schema(known: tuple[Feature, ...], given: tuple[Feature, ...]) -> None:

@@ -86,7 +86,7 @@ def bivariate(stats: Statistics, first: int, second: int) -> Figures:
         "linCorr": correlation,
         "condCount": float(weight),
         "condSum": float(weighted),
-        "condMean": float(weighted / weight) if weight else math.nan,
+        "condMean": _rounded(weighted / weight) if weight else math.nan,
     }
     figures["biCi95Down"], figures["biCi95Up"] = _interval(correlation, n)
     if stats.features[first].type == stats.features[second].type == BINARY:
@@ -124,14 +124,15 @@ def _fraction(values: DoubleDouble, position: int) -> Fraction | None:
 def _skewness(n: int, cubes: Fraction, variance: Fraction) -> float:
     if n < 3 or variance <= 0:
         return math.nan
-    return float(Fraction(n, (n - 1) * (n - 2))) * math.copysign(math.sqrt(cubes**2 / variance**3), cubes)
+    size = math.sqrt(_rounded(cubes**2 / variance**3))
+    return float(Fraction(n, (n - 1) * (n - 2))) * math.copysign(size, cubes)
 
 
 def _kurtosis(n: int, quartics: Fraction, variance: Fraction) -> float:
     if n < 4 or variance <= 0:
         return math.nan
     scale = Fraction(n * (n + 1), (n - 1) * (n - 2) * (n - 3))
-    return float(scale * quartics / variance**2 - Fraction(3 * (n - 1) ** 2, (n - 2) * (n - 3)))
+    return _rounded(scale * quartics / variance**2 - Fraction(3 * (n - 1) ** 2, (n - 2) * (n - 3)))
 
 
 def _correlation(covariance: Fraction, variance_a: Fraction, variance_b: Fraction) -> float:
@@ -139,6 +140,14 @@ def _correlation(covariance: Fraction, variance_a: Fraction, variance_b: Fractio
         return math.nan
     size = math.sqrt(min(covariance**2 / (variance_a * variance_b), Fraction(1)))
     return math.copysign(size, covariance)
+
+
+def _rounded(figure: Fraction) -> float:
+    """The nearest float64; infinite beyond them, where only a member's false statistics can lead."""
+    try:
+        return float(figure)
+    except OverflowError:
+        return math.inf if figure > 0 else -math.inf
 
 
 def _interval(correlation: float, n: int) -> tuple[float, float]:

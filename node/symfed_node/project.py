@@ -9,7 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-import numpy as np
 from pydantic import JsonValue
 
 from symfed_node.batch import batch_of
@@ -22,7 +21,6 @@ from symfed_node.models.errors import ModelError
 from symfed_node.models.linear import fit_linear
 from symfed_node.models.predict import linear_predictor, predict
 from symfed_node.modelstore import ModelInfo, ModelStore, Scope, StoredModel, linear_model_info
-from symfed_node.statistics.accumulate import check_range
 from symfed_node.statistics.device import CPU, Device
 from symfed_node.statistics.doubledouble import FloatArray
 from symfed_node.statistics.forget import check_forgettable
@@ -155,7 +153,7 @@ class Project:
                 check_forgettable(self.local, batch)
             answer = Answer(columns.values.shape[1], columns.skipped, self._clock(), op)
             record = Record(request, answer, batch if batch.rows else None)
-            stats = _checked_sum(self.local, record)
+            stats = sum_after(self.local, record)
             self._journal.append(record)
             self._learnt = after(self._learnt, record, stats)
             self._checkpoint_when_due()
@@ -235,12 +233,3 @@ def check_build(view: View, algorithm: str, context: MLContext) -> tuple[list[in
     if not inputs:
         raise ModelError(f"{algorithm} needs at least one input attribute")
     return inputs, targets[0]
-
-
-def _checked_sum(local: Statistics | None, record: Record) -> Statistics | None:
-    """The sums after the record. Raises ValueOutOfRangeError when they pass what a float64 can hold."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        stats = sum_after(local, record)
-    if stats is not None:
-        check_range(stats)
-    return stats

@@ -50,7 +50,7 @@ CASES = [
         "a number that is too far away",
         cells(("1e300", "1")),
         400,
-        "age: a value is infinite, missing or farther than about 1e76 from the shift; leave such rows out",
+        "age: a value is missing, infinite or beyond ±1e+70; leave such rows out",
     ),
     Case("true", cells((True, "1")), 400, "DataFrame: row 1, column 'age' is neither a text nor a number"),
     Case("a short row", cells(GOOD, ("31",)), 400, "DataFrame: row 2 has 1 cells for 2 columns"),

@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from symfed_node.statistics.device import CPU, Device
-from symfed_node.statistics.doubledouble import DoubleDouble, FloatArray
+from symfed_node.statistics.doubledouble import FloatArray
 from symfed_node.statistics.errors import SchemaMismatchError, ValueOutOfRangeError
 from symfed_node.statistics.histogram import count_values
 from symfed_node.statistics.shift import grid_shift
-from symfed_node.statistics.state import Feature, Positions, Statistics, empty, triangle
+from symfed_node.statistics.state import LARGEST_VALUE, Feature, Positions, Statistics, empty, triangle
 
 _BLOCK = 24 * 4096  # cells that, shifted and squared, stay in the second-level cache
 
@@ -37,8 +37,8 @@ def accumulate(
     """The statistics of the n rows in `columns` (p, n) around `shift` (p,).
 
     Rows with missing values are to be left out before (`complete_rows`). Each chunk is one float64 matrix
-    product on the `device`; the chunks are added in double-double. Raises ValueOutOfRangeError for infinite
-    or too large values, SchemaMismatchError when the number of columns is not that of the features, and
+    product on the `device`; the chunks are added in double-double. Raises ValueOutOfRangeError for values
+    beyond LARGEST_VALUE, SchemaMismatchError when the number of columns is not that of the features, and
     GpuError.
     """
     p, n = columns.shape
@@ -51,7 +51,7 @@ def accumulate(
     minimum, maximum = stats.minimum, stats.maximum
     rows, of_columns = triangle(p)
     lower: Positions = rows * p + of_columns
-    with np.errstate(over="ignore", invalid="ignore"):  # check_range names the feature afterwards
+    with np.errstate(over="ignore", invalid="ignore"):  # _check_range names the feature afterwards
         for chunk in _chunks(columns, stats.shift, device.chunk_rows(p)):
             minimum = np.minimum(minimum, chunk.minimum)
             maximum = np.maximum(maximum, chunk.maximum)
@@ -59,7 +59,8 @@ def accumulate(
             m3 = m3.add_float(chunk.m3)
             m4 = m4.add_float(chunk.m4)
             gram = gram.add_float(device.gram(chunk.x).ravel()[lower])
-    stats = replace(
+    _check_range(features, minimum, maximum)
+    return replace(
         stats,
         rows=n,
         count=np.full(p, n, dtype=np.int64),
@@ -71,30 +72,17 @@ def accumulate(
         maximum=maximum,
         histograms=count_values(columns),
     )
-    check_range(stats)
-    return stats
 
 
-def check_range(stats: Statistics) -> None:
-    """Raises ValueOutOfRangeError naming the features whose sums are not finite."""
-    bad = np.zeros(len(stats.features), dtype=np.bool_)
-    for values in (stats.sum, stats.m3, stats.m4):
-        bad |= ~_is_finite(values)
-    pairs = ~_is_finite(stats.gram)
-    if pairs.any():
-        rows, columns = triangle(len(stats.features))
-        bad[rows[pairs]] = bad[columns[pairs]] = True
-    if bad.any():
-        names = [feature.name for feature, is_bad in zip(stats.features, bad, strict=True) if is_bad]
+def _check_range(features: Sequence[Feature], minimum: FloatArray, maximum: FloatArray) -> None:
+    """Raises ValueOutOfRangeError naming the features with extremes (p,) that are too large or missing."""
+    is_bad = ~((minimum >= -LARGEST_VALUE) & (maximum <= LARGEST_VALUE))
+    if is_bad.any():
+        names = [feature.name for feature, bad in zip(features, is_bad, strict=True) if bad]
         raise ValueOutOfRangeError(
-            f"{', '.join(names)}: a value is infinite, missing or farther than about 1e76 from the shift; "
+            f"{', '.join(names)}: a value is missing, infinite or beyond ±{LARGEST_VALUE:.0e}; "
             "leave such rows out"
         )
-
-
-def _is_finite(values: DoubleDouble) -> npt.NDArray[np.bool_]:
-    finite: npt.NDArray[np.bool_] = np.isfinite(values.hi) & np.isfinite(values.lo)
-    return finite
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ class StatisticsError(SymfedError):
 
 
 class ValueOutOfRangeError(StatisticsError):
-    """A cell is not a finite number, or so large that its fourth power is none."""
+    """A value is missing or larger than the sums can take, or sums are larger than any values give."""
 
     reason = "ValueOutOfRange"
 

@@ -1,18 +1,25 @@
 """What of a peer's statistics leaves it, and what comes back from others."""
 
 from dataclasses import replace
+from typing import Final
 
 import numpy as np
 
 from symfed_node.statistics.doubledouble import DoubleDouble, FloatArray
-from symfed_node.statistics.errors import GapsNotSupportedError, TooFewRowsError
+from symfed_node.statistics.errors import (
+    GapsNotSupportedError,
+    TooFewRowsError,
+    ValueOutOfRangeError,
+)
 from symfed_node.statistics.histogram import BoolArray, Histograms, not_known, of_bins
 from symfed_node.statistics.merge import rebase
 from symfed_node.statistics.moments import means, variances
 from symfed_node.statistics.shift import grid_shift
-from symfed_node.statistics.state import Feature, Statistics
+from symfed_node.statistics.state import LARGEST_VALUE, Feature, Statistics
 from symfed_wire.snapshot import SnapshotBody
 from symfed_wire.snapshot_histogram import SnapshotHistogram
+
+_POWERS: Final = {"sum": 1, "gram": 2, "m3": 3, "m4": 4}
 
 
 def rows_needed(p: int) -> int:
@@ -64,8 +71,10 @@ def to_snapshot(stats: Statistics) -> SnapshotBody:
 def from_snapshot(body: SnapshotBody) -> Statistics:
     """The statistics in a peer's snapshot.
 
-    Raises GapsNotSupportedError when a feature is known in some of its rows only.
+    Raises GapsNotSupportedError when a feature is known in some of its rows only, and ValueOutOfRangeError
+    for sums that no values give, which would leave none of the merged ones finite.
     """
+    _check_range(body)
     gaps = [name for name, count in zip(body.names, body.count, strict=True) if count not in (0, body.rows)]
     if gaps:
         raise GapsNotSupportedError(
@@ -85,6 +94,18 @@ def from_snapshot(body: SnapshotBody) -> Statistics:
         maximum=unknown,
         histograms=_from_snapshot_histogram(body.histogram, body.count > 0),
     )
+
+
+def _check_range(body: SnapshotBody) -> None:
+    farthest = 2 * LARGEST_VALUE  # from the shift
+    bounds = {name: body.rows * farthest**power for name, power in _POWERS.items()}
+    for name, most in {"shift": LARGEST_VALUE, **bounds}.items():
+        values = getattr(body, name)
+        if values is not None and (np.abs(values) > most).any():
+            raise ValueOutOfRangeError(
+                f"{name} of the snapshot is larger than {body.rows} rows of values up to "
+                f"{LARGEST_VALUE:.0e} give"
+            )
 
 
 def _known(values: FloatArray | None, unknown: FloatArray) -> DoubleDouble:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,10 @@ from symfed_node.statistics.histogram import Histograms, no_rows
 
 IntArray: TypeAlias = npt.NDArray[np.int64]
 Positions: TypeAlias = npt.NDArray[np.intp]
+
+
+LARGEST_VALUE: Final = 1e70
+"""so that fourth powers stay finite around every shift, and summed over all rows of all peers"""
 
 
 @dataclass(frozen=True)

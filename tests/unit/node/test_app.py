@@ -145,7 +145,7 @@ async def test_bad_rows_of_a_job_are_told_by_the_job(client: Client) -> None:
         ({"content": b"{"}, 400, "DataFrame: the body is not JSON"),
         ({"json": {**FRAME, "data": [[1, 2]]}}, 400, "DataFrame: row 1 has 2 cells for 3 columns"),
         ({"json": {**FRAME, "data": [[1, 2, "x"]]}}, 400, "row 1, column 'c' is not a number (type C)"),
-        ({"json": {**FRAME, "data": [[1, 2, 1e200]]}}, 400, "c: a value is infinite, missing or farther"),
+        ({"json": {**FRAME, "data": [[1, 2, 1e200]]}}, 400, "c: a value is missing, infinite or beyond"),
         ({"json": {**FRAME, "attributeTypes": ["C", "C", "S"]}}, 400, "attribute 'c' has type S"),
         ({"json": FRAME, "headers": {"sym-request-id": "x" * 65}}, 400, "sym-request-id is longer than 64"),
         ({"content": b" " * 10_001}, 413, "the body has more than 10000 bytes"),

@@ -214,6 +214,14 @@ def test_what_a_peer_does_not_send_is_left_out() -> None:
     assert "skewness" not in univariate(from_snapshot(SnapshotBody(**{**fields, "m3": None})), 0)
 
 
+def test_false_statistics_give_infinite_figures() -> None:
+    """A member may send a variance of nothing with moments of anything."""
+    body = to_snapshot(publishable(stats_of(RNG.normal(size=(1, 50)))))
+    false = {"shift": np.zeros(1), "sum": np.zeros(1), "gram": np.array([1e-300]), "m3": np.array([-1.0])}
+    found = univariate(from_snapshot(SnapshotBody(**{**vars(body), **false, "m4": np.ones(1)})), 0)
+    assert (found["skewness"], found["kurtosis"]) == (-math.inf, math.inf)
+
+
 def test_features_that_no_row_or_not_every_row_has() -> None:
     a, b = Feature("a", "C"), Feature("b", "C")
     one = accumulate(RNG.normal(size=(2, 20)), [a, b], np.zeros(2))

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from symfed_node.explore import univariate
 from symfed_node.statistics.accumulate import accumulate, choose_shift
 from symfed_node.statistics.doubledouble import FloatArray
-from symfed_node.statistics.errors import GapsNotSupportedError, TooFewRowsError
+from symfed_node.statistics.errors import GapsNotSupportedError, TooFewRowsError, ValueOutOfRangeError
 from symfed_node.statistics.merge import merge_snapshots
 from symfed_node.statistics.moments import means, variances
 from symfed_node.statistics.published import from_snapshot, publishable, rows_needed, to_snapshot
@@ -93,6 +94,28 @@ def test_moments_that_one_peer_does_not_send_are_unknown_in_the_sum() -> None:
     assert np.isnan(merged.m3.hi).all()
     assert np.isfinite(merged.m4.hi).all()
     assert merged.rows == 80
+
+
+@pytest.mark.parametrize(
+    ("name", "most"), [("shift", 1e70), ("sum", 8e71), ("gram", 1.6e142), ("m3", 3.2e212), ("m4", 6.4e282)]
+)
+@pytest.mark.parametrize("sign", [1, -1])
+def test_sums_that_no_values_give_are_refused(name: str, most: float, sign: int) -> None:
+    """Merged, they would leave no finite sum to anybody."""
+    body = to_snapshot(publishable(accumulate(ROWS, F, ROWS[:, 0])))
+
+    def changed(value: float) -> SnapshotBody:
+        values = getattr(body, name).copy()
+        values[-1] = sign * value
+        return SnapshotBody(**{**vars(body), name: values})
+
+    largest = from_snapshot(changed(most * (1 - 1e-9)))
+    with np.errstate(all="raise", under="ignore"):
+        univariate(merge_snapshots([largest] * 3, F), 1)
+    with pytest.raises(
+        ValueOutOfRangeError, match=f"{name} of the snapshot is larger than 40 rows of values"
+    ):
+        from_snapshot(changed(most * (1 + 1e-9)))
 
 
 def test_a_snapshot_with_gaps_is_refused_by_feature() -> None:
