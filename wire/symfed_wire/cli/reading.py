@@ -29,6 +29,6 @@ def federation_of(client: Client, project: str) -> FederationInfo | None:
     try:
         return client.info(project)
     except ApiError as error:
-        if error.status == 400 and "Cannot Find" not in error.text:
+        if error.status == 400 and not error.is_about_no_project:
             return None
         raise

@@ -53,7 +53,7 @@ class DeadlineError(ClientError):
 
 
 class ApiError(ClientError):
-    """The gateway answered, and not with success."""
+    """The gateway answered, and not with success; `is_repeat` if the call had been sent before."""
 
     reason = "Refused"
 
@@ -71,6 +71,12 @@ class ApiError(ClientError):
         self.text = text
         self.values = dict(values or {})
         self.retry_after = retry_after
+        self.is_repeat = False
+
+    @property
+    def is_about_no_project(self) -> bool:
+        """Whether there is no such project, in the contract's words."""
+        return self.status == httpx.codes.BAD_REQUEST and self.text.startswith("Cannot Find SYMETRYML")
 
 
 class NotAnEnvelopeError(ApiError):
@@ -172,6 +178,9 @@ class Caller:
         )
         try:
             return attempts(self._send_once, call)
+        except ApiError as error:
+            error.is_repeat = attempts.statistics["attempt_number"] > 1
+            raise
         except httpx.TransportError as error:
             raise ConnectionFailedError(f"{call}: {self._base}: {_in_words(error)}") from error
 

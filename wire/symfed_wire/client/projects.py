@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from symfed_wire.client.calls import escaped, flag, job_of
+from symfed_wire.client.http import ApiError
 from symfed_wire.client.jobs import JobCalls
 from symfed_wire.client.results import ProjectInfo
 from symfed_wire.client.results.base import part, parts
@@ -37,4 +38,9 @@ class ProjectCalls(JobCalls):
 
     def delete(self, pid: str) -> None:
         """Delete a project with its statistics; as a peer it leaves its federation."""
-        self._send("DELETE", f"/projects/{escaped(pid)}")
+        try:
+            self._send("DELETE", f"/projects/{escaped(pid)}")
+        except ApiError as error:
+            # A deletion that takes longer than the gateway waits may end before the call is repeated.
+            if not (error.is_repeat and error.is_about_no_project):
+                raise

@@ -4,12 +4,14 @@ import json
 import math
 from collections.abc import Callable
 
+import httpx
 import pytest
 from pydantic import JsonValue
 from tests.unit.wire.client.stub import BASE, answer, client_of
 
-from symfed_wire.client import Client
+from symfed_wire.client import ApiError, Client
 from symfed_wire.client.results import Job, Prediction, RowCount
+from symfed_wire.envelope import envelope
 from symfed_wire.errors import MalformedError
 from symfed_wire.frames import DataFrame
 
@@ -137,3 +139,23 @@ def test_an_answer_without_a_job_is_told() -> None:
     client, _ = client_of(answer(202))
     with pytest.raises(MalformedError, match="/projects/info: the answer names no job"):
         client.describe_projects()
+
+
+GONE = httpx.Response(
+    400, content=envelope(400, "Cannot Find SYMETRYML id[p] for Customer id [c1]").to_json()
+)
+
+
+def test_a_deletion_that_ended_while_the_call_was_to_be_repeated_is_done() -> None:
+    client, gateway = client_of(answer(503, headers={"Retry-After": "0"}), GONE)
+    client.delete("p")
+    assert len(gateway.requests) == 2
+
+
+def test_what_was_never_there_is_not_deleted() -> None:
+    client, _ = client_of(GONE)
+    with pytest.raises(ApiError, match="Cannot Find"):
+        client.delete("p")
+    client, _ = client_of(answer(503, headers={"Retry-After": "0"}), answer(409))
+    with pytest.raises(ApiError, match="refused with 409"):
+        client.delete("p")
