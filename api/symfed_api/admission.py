@@ -22,7 +22,7 @@ from symfed_wire.federation_map import TOKEN
 from symfed_wire.join import CreatePolicies, JoinAnswer, JoinRequest, open_join, seal_join
 from symfed_wire.kube import CONFIG_MAPS, PEERS, JsonObject, Kube
 from symfed_wire.kube_errors import ConflictError, ForbiddenError, InvalidError
-from symfed_wire.names import GRANT_FILE, grant_secret, invitation_claim, remote_name
+from symfed_wire.names import GRANT_FILE, INVITATION, grant_secret, invitation_claim, remote_name
 from symfed_wire.resources import FederationPeer
 
 _logger = logging.getLogger(__name__)
@@ -145,7 +145,7 @@ async def _make_peer(
         raise InvitationRefusedError(str(error)) from None
     except ConflictError:
         existing = await find_peer(kube, namespace, remote_name(request.peer_uuid))
-    if existing is None or existing.metadata.annotations.get(manifests.INVITATION) != claim:
+    if existing is None or existing.metadata.annotations.get(INVITATION) != claim:
         raise InvitationRefusedError("the uuid is a member by another token")
     if existing.metadata.deletion_timestamp is not None:
         raise InvitationRefusedError("the member is being removed")
@@ -171,7 +171,7 @@ async def _check_schema(
 async def _check_not_member(kube: Kube, namespace: str, federation: str, uuid: str, claim: str) -> None:
     for peer in await list_peers(kube, namespace, federation):
         is_same = uuid in (peer.status.uuid, peer.spec.remote.uuid if peer.spec.remote else None)
-        if is_same and peer.metadata.annotations.get(manifests.INVITATION) != claim:
+        if is_same and peer.metadata.annotations.get(INVITATION) != claim:
             raise InvitationRefusedError("the uuid is a member by another token")
 
 

@@ -13,6 +13,7 @@ from symfed_wire.join import JoinRequest
 from symfed_wire.kube import CONFIG_MAPS, SECRETS, JsonObject, Resource
 from symfed_wire.names import (
     IGNORED_KEYS,
+    INVITATION,
     credentials_secret,
     invitation_secret,
     object_name,
@@ -42,8 +43,6 @@ from symfed_wire.resources import (
 MANAGER: Final = "symfed-gateway"
 MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 REQUEST_DIGEST: Final = "symfed.dev/request-digest"
-# As a label: this ConfigMap records an invitation. As a remote peer's annotation: the record's name.
-INVITATION: Final = "symfed.dev/invitation"
 # On a joined peer: what its invitation said, for `fedml/{pid}/info`.
 FEDERATION_NAME: Final = "symfed.dev/federation-name"
 FEDERATION_SCHEDULE: Final = "symfed.dev/federation-schedule"

@@ -25,6 +25,7 @@ from symfed_wire.kube import (
 )
 from symfed_wire.names import (
     CUSTOMER_LABEL,
+    INVITATION,
     JOB_LABEL,
     customer_secret,
     federation_secret,
@@ -34,7 +35,6 @@ from symfed_wire.names import (
 from symfed_wire.resources import Condition, Federation, FederationPeer, ObjectMeta, find_condition
 
 ROLE = "symfed-gateway"
-INVITATION_LABEL = "symfed.dev/invitation"
 JOB_KEPT = timedelta(hours=1)
 
 _log = logging.getLogger(__name__)
@@ -117,7 +117,7 @@ async def reconcile(context: Context, key: Key) -> float | None:
         _log.warning("namespace %s: %s", key.name, text)
         return context.settings.drift_seconds
     await _grant(context, key.name)
-    await _sweep(context, key.name, INVITATION_LABEL, is_expired)
+    await _sweep(context, key.name, INVITATION, is_expired)
     await _sweep(context, key.name, JOB_LABEL, is_old_job)
     return context.settings.drift_seconds
 

@@ -10,6 +10,8 @@ API_VERSION: Final = f"{GROUP}/{VERSION}"
 
 FINALIZER: Final = "symfed.dev/finalizer"
 CUSTOMER_LABEL: Final = "symfed.dev/customer"
+# As a label `true`: a ConfigMap that records an invitation. As a remote peer's annotation: the record's name.
+INVITATION: Final = "symfed.dev/invitation"
 JOB_LABEL: Final = "symfed.dev/job"  # value `true`: a ConfigMap that records a job of the gateway's own
 SYNC_REQUESTED: Final = "symfed.dev/sync-requested-at"
 ERROR_LOG_CLEARED: Final = "symfed.dev/error-log-cleared-at"  # any new value clears the node's error log
