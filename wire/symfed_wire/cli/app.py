@@ -28,6 +28,8 @@ class _Group(TyperGroup):
             interrupted()
         except BrokenPipeError:
             raise typer.Exit(BROKEN_PIPE) from None
+        except UnicodeEncodeError:  # the interpreter hands other bytes on as halves of characters
+            fail("an argument is not UTF-8", status=2)
         except OSError as error:
             fail(f"{error.filename or ''}: {error.strerror}".removeprefix(": "))
 

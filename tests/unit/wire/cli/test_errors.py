@@ -38,6 +38,11 @@ def test_a_taken_project_id_is_told(gateway: Gateway) -> None:
     assert "409 already there - `symfed projects` lists" in error_of(run("create", "p", "--local"))
 
 
+def test_an_argument_that_is_not_utf8_is_told(gateway: Gateway) -> None:
+    assert error_of(run("info", "p\udcff"), status=2) == "an argument is not UTF-8"
+    assert gateway.calls == []
+
+
 def test_an_unreachable_gateway_is_named(gateway: Gateway) -> None:
     gateway.answers["GET /projects/list"] = httpx.ConnectError("[Errno 111] Connection refused")
     assert "http://gw:1/symetry/rest/c1: Connection refused - check the gateway's address" in error_of(
