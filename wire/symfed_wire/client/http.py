@@ -167,7 +167,7 @@ class Caller:
 
         What was certainly not done is always sent again: no connection came about, or the gateway said 503
         with `Retry-After`. A connection that broke on the way is tried again only for repeatable calls.
-        Raises ApiError, ConnectionFailedError.
+        Raises ApiError, ConnectionFailedError, MalformedError for a body that is no JSON.
         """
         attempts = tenacity.Retrying(
             retry=tenacity.retry_if_exception(lambda error: _is_worth_repeating(call, error)),
@@ -239,7 +239,10 @@ class Caller:
     def _body(self, call: Call, line: RequestLine) -> bytes:
         if call.body is None:
             return b""
-        plain = orjson.dumps(call.body)
+        try:
+            plain = orjson.dumps(call.body)
+        except orjson.JSONEncodeError as error:
+            raise MalformedError(f"{call}: the body is no JSON: {error}") from None
         if not call.is_sealed:
             return plain
         secret_key = self._credentials.secret_key

@@ -40,6 +40,10 @@ def test_a_taken_project_id_is_told(gateway: Gateway) -> None:
 
 def test_an_argument_that_is_not_utf8_is_told(gateway: Gateway) -> None:
     assert error_of(run("info", "p\udcff"), status=2) == "an argument is not UTF-8"
+    line = error_of(run("explore", "p", "age\udcff"))
+    assert line.startswith(
+        "POST /projects/p/explore?metric=uni&returnProjectInfo=false: the body is no JSON: "
+    )
     assert gateway.calls == []
 
 
