@@ -90,15 +90,19 @@ class LeaseLock(BaseLock):
     async def release(self) -> None:
         """Give the lease back, so that the next leader need not wait until it runs out."""
         try:
-            lease = _Lease.model_validate(await self._kube.get(LEASES, self.namespace, self.name))
-            if lease.spec.holder_identity == self.identity:
-                version: JsonObject = {"resourceVersion": lease.metadata.resource_version}
-                patch: JsonObject = {"metadata": version, "spec": {"holderIdentity": None}}
-                await self._kube.patch(LEASES, self.namespace, self.name, patch, manager=MANAGER)
+            async with asyncio.timeout(self._timeout):
+                await self._release()
         except (NotFoundError, ConflictError):
             return
-        except KubeError as error:
-            _log.warning("the lease %s runs out by itself: %s", self.name, error)
+        except (KubeError, TimeoutError) as error:
+            _log.warning("the lease %s runs out by itself: %s %s", self.name, type(error).__name__, error)
+
+    async def _release(self) -> None:
+        lease = _Lease.model_validate(await self._kube.get(LEASES, self.namespace, self.name))
+        if lease.spec.holder_identity == self.identity:
+            version: JsonObject = {"resourceVersion": lease.metadata.resource_version}
+            patch: JsonObject = {"metadata": version, "spec": {"holderIdentity": None}}
+            await self._kube.patch(LEASES, self.namespace, self.name, patch, manager=MANAGER)
 
     async def _tried(self, request: Awaitable[JsonObject]) -> bool:
         try:

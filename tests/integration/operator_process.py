@@ -41,6 +41,7 @@ class Installation:
     gateway_url: str
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     environments: dict[str, dict[str, str]] = field(default_factory=dict)
+    killed: set[str] = field(default_factory=set)
 
     def start(self, part: str, environment: dict[str, str]) -> None:
         """Start `operator` or `gateway`."""
@@ -55,6 +56,7 @@ class Installation:
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
+        self.killed.discard(part)
 
     def start_operator(self, **changes: str) -> None:
         """Start the operator; its lease is short, so that a successor need not wait long."""
@@ -89,7 +91,8 @@ class Installation:
         )
 
     def kill(self, part: str) -> None:
-        """End a part as a crash does."""
+        """End a part as a crash does; it stays down until it is started."""
+        self.killed.add(part)
         self.processes[part].kill()
         self.processes[part].wait()
 
@@ -109,6 +112,12 @@ class Installation:
         """Start a part that has ended, as it was started before."""
         self.processes[part].wait(SECONDS)
         self.start(part, self.environments[part])
+
+    def start_ended(self) -> None:
+        """Start what has ended by itself, as a Deployment does."""
+        for part, process in list(self.processes.items()):
+            if part not in self.killed and process.poll() is not None:
+                self.start(part, self.environments[part])
 
     def stop_operator(self) -> None:
         """Stop the operator as a pod's end does."""
