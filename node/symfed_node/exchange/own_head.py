@@ -36,6 +36,7 @@ class OwnHead:
         """when it is known and there is one; others may refuse it"""
         self._elsewhere: SnapshotHead | None = None
         """the one that was put from another volume, before this node started"""
+        self._has_its_rows = False
 
     def is_lost(self, held: SnapshotHead) -> bool:
         """Whether the backend is known to have none of the own snapshot, or another one."""
@@ -79,7 +80,8 @@ class OwnHead:
     def missing(self, rows: int) -> str:
         """Logs and says what a project of `rows` rows lacks of what was published from another volume."""
         head = self._elsewhere
-        if head is None or rows >= head.rows:
+        self._has_its_rows |= head is not None and rows >= head.rows
+        if head is None or self._has_its_rows:
             return ""
         text = (
             f"epoch {head.epoch} of this peer has {head.rows} rows and the project {rows}: the volume is new "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -10,6 +11,8 @@ from symfed_node.statistics.doubledouble import FloatArray
 from symfed_node.statistics.histogram import edges
 from symfed_node.statistics.state import IntArray, Statistics
 from symfed_wire.frames import BINARY
+
+_NEXT_TO_ZERO: Final = edges(np.array([0]))[1]
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,8 +63,8 @@ def extremes(stats: Statistics, position: int) -> tuple[float, float] | None:
         bins = _bins(stats, position)
         if bins is None:
             return None
-        least = float(bins.low[0]) if np.isnan(least) else least
-        most = float(bins.high[-1]) if np.isnan(most) else most
+        least = float(_ends(bins.low)[0]) if np.isnan(least) else least
+        most = float(_ends(bins.high)[-1]) if np.isnan(most) else most
     return least, most
 
 
@@ -74,7 +77,13 @@ def distribution(stats: Statistics, position: int) -> Distribution | None:
         stats.minimum[position],
         stats.maximum[position],
     )  # what is not known is NaN and cuts nothing
-    return Distribution(np.fmax(bins.low, least), np.fmin(bins.high, most), bins.rows)
+    return Distribution(_ends(np.fmax(bins.low, least)), _ends(np.fmin(bins.high, most)), bins.rows)
+
+
+def _ends(of_bins: FloatArray) -> FloatArray:
+    """Zero is meant by what shares its bins, numbers below 2^-1028."""
+    ends: FloatArray = np.where(np.abs(of_bins) <= _NEXT_TO_ZERO, 0.0, of_bins)
+    return ends
 
 
 def _bins(stats: Statistics, position: int) -> Distribution | None:

@@ -205,6 +205,19 @@ def test_the_federated_extremes_are_the_ends_of_the_outermost_bins() -> None:
     assert binary["median"] in (0.0, 1.0)
 
 
+def test_many_zeros_are_zero() -> None:
+    """Their bin also holds the smallest numbers there are, which nobody means."""
+    columns: FloatArray = np.stack(
+        [np.zeros(60), np.repeat([-1.0, 0.0, 1.0], 20), -np.repeat([0.0, 2.0], 30)]
+    )
+    stats = federated(columns[:, RNG.permutation(60)], "CCC")
+    assert [univariate(stats, 0)[name] for name in ("min", "median", "max")] == [0.0, 0.0, 0.0]
+    assert univariate(stats, 1)["median"] == 0.0
+    assert univariate(stats, 2)["max"] == 0.0
+    least = stats_of(np.array([[-5e-324, 5e-324, 5e-324]]))
+    assert [univariate(least, 0)[name] for name in ("min", "median", "max")] == [-5e-324, 0.0, 5e-324]
+
+
 def test_what_a_peer_does_not_send_is_left_out() -> None:
     body = to_snapshot(publishable(stats_of(RNG.normal(size=(1, 50)))))
     fields = vars(body) | {"m4": None, "histogram": None}

@@ -423,6 +423,8 @@ async def test_an_older_volume_says_which_rows_it_lacks(tmp_path: Path) -> None:
     assert (head_of(ONE, shelf).epoch, head_of(ONE, shelf).rows) == (2, 20)
     await one.publish(rows(50))
     assert one.older_volume == ""
+    await one.publish(rows(40))  # what was forgotten since then is not missing
+    assert one.older_volume == ""
 
 
 async def test_a_forged_own_head_is_replaced(tmp_path: Path) -> None:
