@@ -36,7 +36,7 @@ from symfed_operator.bootstrap import (
     nats_conf,
 )
 from symfed_wire.join import NatsGrant
-from tests.integration.servers import NatsServer
+from tests.integration.servers import NatsServer, wait_until
 
 MIB = 1 << 20
 ISSUED = datetime(2026, 1, 2, tzinfo=UTC)
@@ -60,6 +60,7 @@ class System:
     server: NatsServer
     identity: NatsIdentity
     backend: NatsBackend
+    data: Path
 
     def pushed(self) -> int:
         """How many claims the server has taken or refused since it started."""
@@ -82,6 +83,12 @@ class System:
         await connection.connect(self.server.url, user_credentials=creds, allow_reconnect=False)
         return connection
 
+    def restart(self) -> None:
+        """Starts the server anew once its disk is clear, which comes after its answer to a deletion."""
+        wait_until(lambda: not [*self.data.rglob(".SNAPSHOT")], "a deleted stream is still on the disk", WAIT)
+        self.server.stop()
+        self.server.start()
+
     def is_healthy(self) -> bool:
         """The server's own verdict."""
         return httpx.get(f"{self.server.monitoring_url}/healthz", trust_env=False).status_code == 200
@@ -97,7 +104,7 @@ async def running_system(folder: Path, max_file_store: str = "1Gi", root: str = 
     with NatsServer(config, folder / "nats") as server:
         backend = NatsBackend(settings_for(server.url, identity))
         try:
-            yield System(server, identity, backend)
+            yield System(server, identity, backend, folder / "data")
         finally:
             await backend.close()
 

@@ -5,7 +5,6 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
-from unittest.mock import ANY
 
 import nats.errors
 import pytest
@@ -32,13 +31,11 @@ from symfed_operator.bootstrap import (
     nats_conf,
 )
 from symfed_wire.documents import Signed
-from symfed_wire.join import NatsGrant
 from tests.integration.nats_system import (
     ISSUED,
     MIB,
     REFUSED,
     WAIT,
-    Node,
     Nodes,
     System,
     federation_of,
@@ -74,8 +71,7 @@ async def test_deleting_leaves_no_account_and_a_healthy_server(system: System) -
     await system.backend.delete(federation)
     assert await system.accounts() == kept
     assert system.is_healthy()
-    system.server.stop()
-    system.server.start()
+    system.restart()
     assert system.is_healthy()
     assert await system.accounts() == kept
     await system.backend.apply(other)
@@ -193,57 +189,6 @@ async def test_no_capacity_is_told_before_anything_is_pushed(programs: None, tmp
         assert await system.accounts() == before
         await system.backend.remove_member(with_members(federation, too_much), fits.member.seeds)
         await system.backend.apply(with_members(federation, too_much))
-
-
-async def test_what_is_retained_stays_without_users_and_without_room_for_more(
-    programs: None, tmp_path: Path
-) -> None:
-    async with running_system(tmp_path, "100Mi") as system, AsyncExitStack() as stack:
-        kept, empty = new_node(), new_node()
-        federation = federation_of(kept, empty, stream_max_bytes=32 * MIB)
-        grants = await system.backend.apply(federation)
-        await system.backend.publish_document(federation, Signed(payload="MQ==", key="k", sig="s"))
-        nodes = Nodes(system.server.url, stack)
-        writer = await nodes.writer(kept, grants[kept.member.uuid])
-        await writer.jetstream().publish("head", b"kept")
-        for goes, stays in ((kept, (empty,)), (empty, ())):
-            for _ in range(2):
-                await system.backend.retain_member(with_members(federation, *stays), goes.member.seeds)
-        for _ in range(2):
-            await system.backend.retain(with_members(federation))
-        await nodes.closed(writer)
-        seeds = (kept.member.seeds, federation.seeds)
-        assert await system.accounts() == {public_key(each.account) for each in seeds}
-        await _refuses(nodes, kept, grants[kept.member.uuid])
-
-        # What was reserved is free again, at once and after a restart, and the data are still there.
-        for _ in range(2):
-            assert [await _stored(system, each.account, each.signing) for each in seeds] == [b"kept", ANY]
-            other = federation_of(new_node(), stream_max_bytes=80 * MIB)
-            await system.backend.apply(other)
-            await system.backend.delete(other)
-            await system.backend.close()
-            system.server.stop()
-            system.server.start()
-        assert system.is_healthy()
-
-        await system.backend.remove_member(with_members(federation), kept.member.seeds)
-        await system.backend.delete(with_members(federation))
-        assert await system.accounts() == set()
-        assert system.is_healthy()
-
-
-async def _refuses(nodes: Nodes, node: Node, grant: NatsGrant) -> None:
-    for connect in (nodes.writer, nodes.reader):
-        with pytest.raises(nats.errors.Error, match="Authorization Violation"):
-            await connect(node, grant)
-
-
-async def _stored(system: System, account: str, signing: str) -> bytes | None:
-    """The newest message on `head` of an account, by the operator's own user."""
-    hosts = (system.server.url,)
-    async with account_connection(hosts, account, signing, name="test", timeout=WAIT) as connection:
-        return (await connection.jetstream().get_last_msg("SNAPSHOT", "head")).data
 
 
 async def test_what_leaves_makes_room_for_what_comes(programs: None, tmp_path: Path) -> None:

@@ -35,6 +35,7 @@ from symfed_wire.join import NatsGrant
 __all__ = ["NatsBackend", "NatsSettings", "address_of"]
 
 _AT_ONCE = 8  # connections of one federation to its accounts
+_LEAST_BYTES = 1  # an account without any has no JetStream
 
 
 @dataclass(frozen=True)
@@ -185,13 +186,15 @@ class NatsBackend:
             await self._system.push(token)
 
     async def _shrink(self, account: _Account) -> None:
-        """Cuts the users of an account, and then leaves it no more room than what it stores."""
+        """Cuts the users of an account, and then leaves it no more room than what it stores.
+
+        The stream itself says what that is: an account that the server does not serve may store all the same.
+        """
         if await self._system.look_up(account.key) is None:
             return
-        reserved = (await self._system.storage()).reserved.get(account.key)
-        if reserved:
-            await self._cut_users(account, reserved)
-        stored = (await self._system.storage()).stored.get(account.key, 0)
+        await self._close(account)
+        async with self._stream(account) as stream:
+            stored = await stream.size()
         if stored:
             await self._cut_users(account, stored)
         else:
@@ -199,19 +202,25 @@ class NatsBackend:
 
     async def _free(self, account: _Account) -> None:
         """Stream, then JetStream, then account: data left behind turns the server's health check red."""
-        stored = await self._system.look_up(account.key)
-        if stored is None:
+        if await self._system.look_up(account.key) is None:
             return
-        reserved = (await self._system.storage()).reserved.get(account.key)
-        if reserved is not None:
-            # Its users first, who might have taken all its connections.
-            await self._cut_users(account, reserved)
+        if await self._close(account):
             async with self._stream(account) as stream:
                 await stream.free()
         operator, now = self._settings.operator_signing_seed, datetime.now(UTC)
         going = account_without_storage(account.name, account.account, account.signing, operator, now)
         await self._push(account.key, going)
         await self._system.delete([account.key])
+
+    async def _close(self, account: _Account) -> bool:
+        """Cuts the users of an account, who might have taken all its connections; whether it has JetStream.
+
+        A server that starts with less room than it has promised gives some accounts none, and their data lie
+        there. The least room is enough to come to them.
+        """
+        reserved = (await self._system.storage()).reserved.get(account.key)
+        await self._cut_users(account, reserved or _LEAST_BYTES)
+        return bool(reserved) or account.key in (await self._system.storage()).reserved
 
     async def _cut_users(self, account: _Account, max_bytes: int) -> None:
         """All users but the operator's lose the account, which keeps that much room."""

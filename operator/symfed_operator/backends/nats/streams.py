@@ -62,6 +62,14 @@ class Stream:
             if (info.state.subjects or {}).get(HEAD, 0) > _PRUNE_ABOVE:
                 await self._jetstream.purge_stream(STREAM, subject=HEAD, keep=_HEADS_KEPT)
 
+    async def size(self) -> int:
+        """The bytes that it stores; none where there is no stream."""
+        with self._faults():
+            try:
+                return (await self._jetstream.stream_info(STREAM)).state.bytes
+            except NotFoundError:
+                return 0
+
     async def free(self) -> None:
         """Deletes the stream with all that is in it."""
         with self._faults():

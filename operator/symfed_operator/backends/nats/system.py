@@ -26,7 +26,6 @@ _UNLIMITED = 1 << 63  # −1 as the server writes it, an unsigned number
 
 class _Account(BaseModel):
     id: str
-    storage: int = 0
     reserved_storage: int = 0
 
 
@@ -59,14 +58,12 @@ class _StorageReply(BaseModel):
 class Storage(BaseModel, frozen=True):
     """A server's promises: bytes in all, and by account (public key) for those with JetStream.
 
-    `stored` are the bytes that each account really has.
     `is_cluster`: the servers of a cluster check nothing when an account comes, only when a stream does.
     """
 
     max_bytes: int
     reserved: dict[str, int]
     is_cluster: bool
-    stored: dict[str, int] = {}
 
     def free(self) -> int:
         """Bytes that no account has reserved; an account without a limit reserves none."""
@@ -126,7 +123,6 @@ class SystemUser:
                 account.id: account.reserved_storage if account.reserved_storage < _UNLIMITED else 0
                 for account in answer.account_details
             },
-            stored={account.id: account.storage for account in answer.account_details},
             is_cluster=answer.meta_cluster is not None,
         )
 
