@@ -5,10 +5,9 @@ import logging
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Literal
 
-from symfed_operator.errors import AwaitingAdminError, InvitationRefusedError
+from symfed_operator.errors import AwaitingAdminError, CallBrokenError, InvitationRefusedError
 from symfed_operator.queue import Key, jitter
 from symfed_wire.errors import SymfedError
 
@@ -49,10 +48,8 @@ class Calls:
     def start(self, key: Key, purpose: Purpose, call: Callable[[], Awaitable[None]]) -> None:
         """Begin, unless it is under way or has ended."""
         name = (key, purpose)
-        running, verdict = self._tasks.get(name), self._verdicts.get(name)
-        if running is None or (running.done() and not (verdict and verdict.is_final)):
-            task = self._tasks[name] = asyncio.create_task(self._repeat(key, purpose, call))
-            task.add_done_callback(partial(_report, key, purpose))
+        if name not in self._tasks:
+            self._tasks[name] = asyncio.create_task(self._repeat(key, purpose, call))
 
     def verdict(self, key: Key, purpose: Purpose) -> Verdict | None:
         """How the last attempt ended; None before the first one has."""
@@ -76,7 +73,7 @@ class Calls:
         delay = FIRST_DELAY
         while True:
             async with self._turns[key.namespace]:
-                verdict = await _attempt(call)
+                verdict = await _attempt(call, f"{key}: {purpose}")
             before = self._verdicts.get((key, purpose))
             self._verdicts[key, purpose] = verdict
             if before is None or verdict.is_final or str(before.error) != str(verdict.error):
@@ -89,16 +86,14 @@ class Calls:
             delay = min(delay * 2, LONGEST_DELAY)
 
 
-async def _attempt(call: Callable[[], Awaitable[None]]) -> Verdict:
+async def _attempt(call: Callable[[], Awaitable[None]], what: str) -> Verdict:
     try:
         await call()
     except SymfedError as error:
         # The verdict is kept for long; its frames and causes would keep the admin's whole answer with it.
         error.__cause__ = error.__context__ = None
         return Verdict(error.with_traceback(None))
+    except Exception:  # noqa: BLE001 - who waits for a verdict would wait for ever
+        _log.exception("%s: unexpected error", what)
+        return Verdict(CallBrokenError("unexpected error, see the operator's log"))
     return Verdict(None)
-
-
-def _report(key: Key, purpose: Purpose, task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and task.exception() is not None:
-        _log.error("%s: the %s call ended unexpectedly", key, purpose, exc_info=task.exception())

@@ -7,7 +7,9 @@ from functools import partial
 from symfed_operator.cluster import delete_child, is_paused, remove_finalizer, write_event
 from symfed_operator.conditions import false, summary
 from symfed_operator.context import Context
-from symfed_operator.join import say_leave
+from symfed_operator.errors import AdminUnreachableError
+from symfed_operator.granted import join_request
+from symfed_operator.join import ask_to_join, say_leave
 from symfed_operator.manifests import claim_name, has_own_claim
 from symfed_operator.peer_status import write_status
 from symfed_operator.queue import federation_key, peer_key
@@ -93,28 +95,44 @@ async def _why_not_removed(context: Context, peer: FederationPeer) -> str:
 
 
 async def _leave(context: Context, peer: FederationPeer) -> str | None:
-    """Tell the admin, for ten minutes at most. Returns what it waits for, or None."""
+    """Tell the admin, once at least, for ten minutes at most. Returns what it waits for, or None."""
     stored = await context.records.find(peer_record_name(peer.metadata.uid), PeerRecord)
-    if stored is None or stored.record.answer is None or stored.record.leave_url is None:
+    if stored is None or (stored.record.answer is None and stored.record.asked_with is None):
         return None
-    key, url, record = peer_key(peer.metadata), stored.record.leave_url, stored.record
-    now = context.now()
+    key, record, now = peer_key(peer.metadata), stored.record, context.now()
     until = (peer.metadata.deletion_timestamp or now) + LEAVE_FOR
-    leave = Leave(federation=stored.record.answer.federation, uuid=record.uuid, at=_rfc3339(now))
-    signed = sign_document(leave, LEAVE_CONTEXT, record.identity_key_pair)
-    context.calls.start(key, "leave", partial(say_leave, context.http, url, signed))
+    context.calls.start(key, "leave", partial(_tell, context, peer, record))
     verdict = context.calls.verdict(key, "leave")
-    if verdict is not None and verdict.error is None:
+    if verdict is None:  # it may be late by the clock of the API server, or by a long outage
+        return "the admin is being told"
+    if verdict.is_final:
         _log.info("%s: the admin knows that it left", key)
         return None
-    if now < until or verdict is None:  # told once at least, by whichever clock
-        said = f": {verdict.error}" if verdict is not None else ""
-        return f"the admin is being told, until {_rfc3339(until)} at most{said}"
-    text = f"{key} left without telling its admin, who did not answer for {LEAVE_FOR}; tell them"
+    # An admin that is not there has perhaps never been: nobody waits for it because of a question.
+    is_unknown = record.answer is None and isinstance(verdict.error, AdminUnreachableError)
+    if now < until and not is_unknown:
+        return f"the admin is being told, until {_rfc3339(until)} at most: {verdict.error}"
+    text = f"{key} left without telling its admin, who may list it as a member: {verdict.error}; tell them"
     _log.warning("%s", text)
     about = ObjectMeta(name=stored.name, namespace=context.settings.namespace)
     await write_event(context.kube, SECRETS, context.settings.namespace, about, "LeftSilently", text)
     return None
+
+
+async def _tell(context: Context, peer: FederationPeer, record: PeerRecord) -> None:
+    """One attempt to leave.
+
+    Who has asked to join and has no answer asks again: only the answer says which federation it is, and the
+    admin may have let it in. A refusal says that it has not.
+    """
+    answer, url = record.answer, record.leave_url
+    if answer is None and record.asked_with is not None:
+        answer = await ask_to_join(context.http, record.asked_with, join_request(peer, record))
+        url = record.asked_with.leave_url
+    if answer is None or url is None:
+        return
+    leave = Leave(federation=answer.federation, uuid=record.uuid, at=_rfc3339(context.now()))
+    await say_leave(context.http, url, sign_document(leave, LEAVE_CONTEXT, record.identity_key_pair))
 
 
 async def _delete_kept(context: Context, peer: FederationPeer) -> None:

@@ -68,6 +68,10 @@ class AdminUnreachableError(OperatorError):
     reason = "AdminUnreachable"
 
 
+class CallBrokenError(OperatorError):
+    """A call to another operator failed in a way that nobody foresaw."""
+
+
 class FederationServedError(OperatorError):
     """What belongs to a Federation that is still there is not freed."""
 

@@ -7,8 +7,9 @@ from symfed_operator.cluster import SecretObject
 from symfed_operator.conditions import failed, false, true
 from symfed_operator.context import Context
 from symfed_operator.documents import first_document
-from symfed_operator.errors import InvitationIncompleteError
-from symfed_operator.join import OpenedInvitation, ask_to_join, parse_invitation
+from symfed_operator.errors import InvitationIncompleteError, InvitationRefusedError
+from symfed_operator.invitation import OpenedInvitation, parse_invitation
+from symfed_operator.join import ask_to_join
 from symfed_operator.members import hosted_identity
 from symfed_operator.queue import federation_key, peer_key
 from symfed_operator.records import MemberRecord, PeerRecord, Stored, member_record_name
@@ -106,12 +107,20 @@ async def _read_invitation(context: Context, namespace: str, name: str) -> Opene
 
 
 async def _join(context: Context, peer: FederationPeer, name: str, invitation: OpenedInvitation) -> None:
-    """Ask once, and keep the answer before anybody acts on it."""
+    """Ask once. That it asks is kept before, and the answer before anybody acts on it."""
     stored = await context.records.find(name, PeerRecord)
     if stored is None or stored.record.answer is not None:
         return
-    answer = await ask_to_join(context.http, invitation, join_request(peer, stored.record))
-    found = {"answer": answer, "leave_url": invitation.leave_url}
+    if stored.record.asked_with != invitation:
+        asks = stored.record.model_copy(update={"asked_with": invitation})
+        stored = await context.records.replace(stored, asks)
+    try:
+        answer = await ask_to_join(context.http, invitation, join_request(peer, stored.record))
+    except InvitationRefusedError:
+        refused = stored.record.model_copy(update={"asked_with": None})
+        await context.records.replace(stored, refused)
+        raise
+    found = {"answer": answer, "leave_url": invitation.leave_url, "asked_with": None}
     await context.records.replace(stored, stored.record.model_copy(update=found))
 
 

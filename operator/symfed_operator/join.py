@@ -5,24 +5,17 @@ not its length, not its time, not where it points to.
 """
 
 import asyncio
-import base64
 import logging
-import re
 from dataclasses import dataclass
 from http import HTTPStatus
 
 import httpx
-from pydantic import ValidationError, field_validator
+from pydantic import ValidationError
 
-from symfed_operator.cluster import SecretObject
 from symfed_operator.documents import first_document
-from symfed_operator.errors import (
-    AdminUnreachableError,
-    AwaitingAdminError,
-    InvitationIncompleteError,
-    InvitationRefusedError,
-)
-from symfed_wire.documents import Signed, WireModel, describe_faults
+from symfed_operator.errors import AdminUnreachableError, AwaitingAdminError, InvitationRefusedError
+from symfed_operator.invitation import OpenedInvitation
+from symfed_wire.documents import Signed
 from symfed_wire.envelope import Envelope
 from symfed_wire.errors import MalformedError, SymfedError, UnsealError
 from symfed_wire.join import CreatePolicies, JoinAnswer, JoinRequest, open_join, seal_join
@@ -30,76 +23,8 @@ from symfed_wire.join import CreatePolicies, JoinAnswer, JoinRequest, open_join,
 TIMEOUT = 30.0  # of a whole call, in seconds
 _LONGEST_ANSWER = 1024 * 1024
 _LONGEST_TEXT = 200
-_CREATE_POLICIES = "/createPolicies"
-_PATH = re.compile(rb".*/fedml/[^/]+/createPolicies")
 
 _log = logging.getLogger(__name__)
-
-
-class OpenedInvitation(WireModel):
-    """The keys of an invitation that a join needs; `fed_secret_key` is base64."""
-
-    fed_rest_url: str
-    fed_req_token: str
-    fed_secret_key: str
-    fed_document_key: str | None = None
-
-    @field_validator("fed_rest_url")
-    @classmethod
-    def _is_create_policies(cls, text: str) -> str:
-        if not _leads_to_create_policies(_with_scheme(text)):
-            raise ValueError("not http(s)://…/fedml/<pid>/createPolicies without user, query and fragment")
-        return text
-
-    @field_validator("fed_secret_key")
-    @classmethod
-    def _is_base64(cls, text: str) -> str:
-        try:
-            base64.b64decode(text)
-        except ValueError:
-            raise ValueError("not base64") from None
-        return text
-
-    @property
-    def join_url(self) -> str:
-        """Where to ask; a scheme is added when missing, as the gateway does it."""
-        return _with_scheme(self.fed_rest_url)
-
-    @property
-    def leave_url(self) -> str:
-        """The sibling path of `createPolicies`."""
-        return f"{self.join_url.removesuffix(_CREATE_POLICIES)}/leave"
-
-
-def parse_invitation(secret: SecretObject) -> OpenedInvitation:
-    """Read the Secret with the opened invitation's keys. Raises InvitationIncompleteError."""
-    try:
-        texts = {key: secret.text(key) for key in secret.data}
-        invitation = OpenedInvitation.model_validate(texts)
-    except MalformedError as error:
-        raise InvitationIncompleteError(f"{error}; pass the opened invitation on unchanged") from None
-    except ValidationError as error:
-        raise InvitationIncompleteError(
-            f"Secret {secret.metadata.name}: {describe_faults(error)}; "
-            "pass the opened invitation on unchanged"
-        ) from None
-    return invitation
-
-
-def _with_scheme(url: str) -> str:
-    return url if "://" in url else f"http://{url}"
-
-
-def _leads_to_create_policies(text: str) -> bool:
-    """By the parts that httpx will use, so that no two parsers can differ."""
-    if "?" in text or "#" in text:
-        return False
-    try:
-        url = httpx.URL(text)
-    except httpx.InvalidURL:
-        return False
-    is_plain = url.scheme in ("http", "https") and url.host != "" and url.userinfo == b""
-    return is_plain and _PATH.fullmatch(url.raw_path) is not None
 
 
 async def ask_to_join(

@@ -17,6 +17,7 @@ from pydantic import Field, JsonValue, ValidationError
 from symfed_operator.backends.base import FederationSeeds, MemberSeeds
 from symfed_operator.cluster import LABEL_MANAGED_BY, MANAGER, SecretObject, secret_data
 from symfed_operator.errors import DamagedRecordError
+from symfed_operator.invitation import OpenedInvitation
 from symfed_wire.documents import PeerUuid, Signed, WireModel, describe_faults
 from symfed_wire.errors import MalformedError
 from symfed_wire.join import JoinAnswer
@@ -64,11 +65,13 @@ class MemberRecord(WireModel):
 class PeerRecord(WireModel):
     """Secret `peer-<uid of the FederationPeer>` of a peer that is hosted here.
 
-    `answer` and `leave_url` are there once it has joined a federation by an invitation.
+    `asked_with` is there while it has asked to join and has no answer, so that it can leave all the same.
+    `answer` and `leave_url` are there once it has joined.
     """
 
     uuid: PeerUuid
     secrets: PeerSecrets
+    asked_with: OpenedInvitation | None = None
     answer: JoinAnswer | None = None
     leave_url: str | None = None
 

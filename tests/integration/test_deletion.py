@@ -3,6 +3,7 @@
 import base64
 import subprocess
 from collections.abc import Iterator
+from functools import partial
 
 import nats.errors
 import pytest
@@ -250,6 +251,34 @@ async def test_an_admin_that_does_not_answer_is_named(customers: tuple[Customer,
         admin.installation.start_gateway()
     await other.gone(PEERS, "joined")
     await admin.gone(PEERS, remote)
+
+
+async def test_who_goes_while_it_is_being_granted_leaves(customers: tuple[Customer, Customer]) -> None:
+    admin, other = customers
+    await _found(admin, "asked", "Delete")
+    await _annotate(admin, "asked", "paused")
+    await join(other, "joined", await invite(admin, "asked", "admin"))
+    remote = f"remote-{await other.until('its uuid', partial(_uuid, other, 'joined'))}"
+    await admin.there(PEERS, remote)
+    await _delete_with_secrets(other, "joined")
+    said = await other.condition(PEERS, "joined", "Joined", "False", "Leaving")
+    assert said.message.startswith("the admin is being told")
+    admin.installation.kill("operator")
+    admin.installation.start_again("operator")
+    await _annotate(admin, "asked", None)
+    await other.gone(PEERS, "joined")
+    await admin.gone(PEERS, remote)
+
+
+async def _uuid(customer: Customer, peer: str) -> str | None:
+    return (await customer.peer(peer)).status.uuid
+
+
+async def _delete_with_secrets(customer: Customer, peer: str) -> None:
+    """As the gateway does it."""
+    secret = f"{peer}-invitation-12345678"
+    await customer.kube.delete(PEERS, customer.namespace, peer)
+    await customer.kube.delete(SECRETS, customer.namespace, secret)
 
 
 async def test_a_paused_federation_is_named(customers: tuple[Customer, Customer]) -> None:

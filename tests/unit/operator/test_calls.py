@@ -107,19 +107,24 @@ async def test_a_call_that_is_stopped_gives_its_turn_back() -> None:
     await calls.close()
 
 
-async def test_a_call_that_breaks_is_started_anew() -> None:
-    async def breaks() -> None:
-        broken.set()
-        raise ValueError("a bug")
+async def test_a_call_that_breaks_says_so_and_is_repeated(caplog: pytest.LogCaptureFixture) -> None:
+    said: list[str] = []
 
-    broken = asyncio.Event()
-    admin = Admin()
-    calls = Calls(admin.reminded.put_nowait)
-    calls.start(KEY, "join", breaks)
-    await broken.wait()
-    await asyncio.sleep(0)
-    calls.start(KEY, "join", admin.call)
-    assert await admin.reminded.get() == KEY
+    async def breaks_once() -> None:
+        if not said:
+            raise ValueError("a bug")
+
+    def remind(key: Key) -> None:
+        verdict = calls.verdict(key, "join")
+        said.append(str(verdict and verdict.error))
+        reminded.put_nowait(key)
+
+    reminded: asyncio.Queue[Key] = asyncio.Queue()
+    calls = Calls(remind)
+    calls.start(KEY, "join", breaks_once)
+    assert [await reminded.get(), await reminded.get()] == [KEY, KEY]
+    assert said == ["unexpected error, see the operator's log", "None"]
+    assert "ValueError: a bug" in caplog.text
 
 
 async def test_a_verdict_keeps_nothing_of_the_answer() -> None:

@@ -18,7 +18,8 @@ from symfed_operator.errors import (
     InvitationIncompleteError,
     InvitationRefusedError,
 )
-from symfed_operator.join import OpenedInvitation, ask_to_join, parse_invitation, say_leave
+from symfed_operator.invitation import OpenedInvitation, parse_invitation
+from symfed_operator.join import ask_to_join, say_leave
 from symfed_operator.records import new_federation_record
 from symfed_wire.documents import (
     FEDERATION_CONTEXT,
