@@ -41,6 +41,7 @@ async def ask_to_join(
     body = CreatePolicies(fed_req_token=invitation.fed_req_token, peer=sealed)
     answer = await _post(http, invitation.join_url, body.model_dump_json())
     if answer.status == HTTPStatus.FORBIDDEN:
+        _envelope(answer, invitation.join_url)  # what a proxy says on the way is no refusal
         raise InvitationRefusedError(f"the admin refused: {answer.text}")
     _raise_for_status(answer, invitation.join_url)
     text = _envelope(answer, invitation.join_url).values.get("join")
@@ -76,6 +77,7 @@ async def say_leave(http: httpx.AsyncClient, url: str, leave: Signed) -> None:
     """
     answer = await _post(http, url, leave.model_dump_json())
     if answer.status in (HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
+        _envelope(answer, url)  # a proxy whose gateway is away knows nothing of members
         _log.info("%s: the admin does not know this member any more: %s", url, answer.text)
         return
     _raise_for_status(answer, url)
@@ -144,7 +146,9 @@ def _envelope(answer: _Answer, url: str) -> Envelope:
     try:
         return Envelope.model_validate_json(answer.content)
     except ValidationError:
-        raise AdminUnreachableError(f"POST {url}: the answer is not a gateway's") from None
+        raise AdminUnreachableError(
+            f"POST {url}: HTTP {answer.status}: the answer is not a gateway's"
+        ) from None
 
 
 def _one_line(text: str) -> str:

@@ -10,8 +10,8 @@ import httpx
 import typer
 from pydantic import ValidationError
 
-from symfed_operator.backends.absent import AbsentBackend
-from symfed_operator.backends.base import Backend
+from symfed_operator.backends.absent import WHAT_TO_DO, AbsentBackend
+from symfed_operator.backends.base import Backend, NotSupportedError
 from symfed_operator.backends.nats.backend import NatsBackend, NatsSettings
 from symfed_operator.bootstrap import bootstrap_from_environment
 from symfed_operator.calls import Calls
@@ -96,6 +96,8 @@ def _log_to_stderr(level: str) -> None:
 
 async def _free_federation(settings: Settings, uid: str) -> None:
     backend = backend_of(settings)
+    if isinstance(backend, AbsentBackend):
+        raise NotSupportedError(f"nothing is freed: {WHAT_TO_DO}")
     try:
         async with Kube(KubeConfig.find()) as kube:
             await free_retained(kube, backend, Records(kube, settings.namespace), uid)

@@ -100,11 +100,11 @@ async def _stored(customer: Customer, record: FederationRecord, number: int) -> 
         return (await connection.jetstream().get_last_msg("SNAPSHOT", "head")).data
 
 
-def _free(installation: Installation, uid: str) -> subprocess.CompletedProcess[str]:
+def _free(installation: Installation, uid: str, **settings: str) -> subprocess.CompletedProcess[str]:
     """What an administrator does in the operator's pod."""
     return subprocess.run(
         [PROGRAMS / "symfed-operator", "free-federation", uid],
-        env=installation.environments["operator"],
+        env=installation.environments["operator"] | settings,
         capture_output=True,
         text=True,
         timeout=60,
@@ -141,6 +141,11 @@ async def test_a_retained_federation_keeps_its_snapshots_until_they_are_freed(
     assert [secret["metadata"]["name"] for secret in found] == [f"fed-{uid}"]  # type: ignore[index, call-overload]
     events = await admin.kube.list_all(EVENTS, system, fields="reason=Retained")
     assert f"symfed-operator free-federation {uid}" in str(events[-1]["message"])
+
+    keyless = _free(admin.installation, uid, SYMFED_NATS_OPERATOR_FILE="/nowhere")
+    assert keyless.returncode == 1
+    assert "free-federation: nothing is freed: the operator has no keys of a NATS system" in keyless.stderr
+    assert await _record(admin, uid) == record
 
     freed = _free(admin.installation, uid)
     assert freed.returncode == 0, freed.stderr

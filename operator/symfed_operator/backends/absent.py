@@ -7,7 +7,7 @@ from symfed_wire.documents import Signed
 from symfed_wire.join import NatsGrant
 
 _log = logging.getLogger(__name__)
-_WHAT_TO_DO = (
+WHAT_TO_DO = (
     "the operator has no keys of a NATS system: install the chart with nats.enabled=true, or make the "
     "Secrets symfed-nats-operator and symfed-nats-system with `symfed-operator bootstrap-nats`, and restart "
     "the operator"
@@ -19,11 +19,11 @@ class AbsentBackend:
 
     async def apply(self, wanted: ManagedFederation) -> dict[str, NatsGrant]:
         """Raises NotSupportedError."""
-        raise NotSupportedError(f"federation {wanted.name}: {_WHAT_TO_DO}")
+        raise NotSupportedError(f"federation {wanted.name}: {WHAT_TO_DO}")
 
     async def publish_document(self, wanted: ManagedFederation, document: Signed) -> None:
         """Raises NotSupportedError."""
-        raise NotSupportedError(f"federation {wanted.name}: {_WHAT_TO_DO}")
+        raise NotSupportedError(f"federation {wanted.name}: {WHAT_TO_DO}")
 
     async def remove_member(self, wanted: ManagedFederation, seeds: MemberSeeds) -> None:
         """Lets a member go; an account from when there was a server stays on its disk."""

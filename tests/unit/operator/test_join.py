@@ -130,6 +130,18 @@ async def test_refused_is_final_and_busy_is_not() -> None:
         await _ask(lambda _: _response(200, b"<html>"))
 
 
+@pytest.mark.parametrize("status", [403, 404, 410])
+async def test_what_a_proxy_answers_is_neither_a_refusal_nor_a_farewell(status: int) -> None:
+    def proxy(_: httpx.Request) -> httpx.Response:
+        return _response(status, b"default backend")
+
+    with pytest.raises(AdminUnreachableError, match=f"HTTP {status}"):
+        await _ask(proxy)
+    async with httpx.AsyncClient(transport=httpx.MockTransport(proxy)) as http:
+        with pytest.raises(AdminUnreachableError, match=f"HTTP {status}: the answer is not a gateway's"):
+            await say_leave(http, INVITATION.leave_url, LEAVE)
+
+
 async def test_no_connection_is_unreachable() -> None:
     def fail(request: httpx.Request) -> httpx.Response:
         raise httpx.ConnectError("refused", request=request)

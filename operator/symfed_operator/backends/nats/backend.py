@@ -166,7 +166,9 @@ class NatsBackend:
             return
         others = [member for member in wanted.members if member.seeds.account != seeds.account]
         # Members that `apply` is still to make are left for it: see there about the order.
-        known = [await self._system.look_up(public_key(member.seeds.account)) for member in others]
+        known = await asyncio.gather(
+            *(self._system.look_up(public_key(member.seeds.account)) for member in others)
+        )
         remaining = tuple(member for member, token in zip(others, known, strict=True) if token is not None)
         await self._push_readers(dataclasses.replace(wanted, members=remaining), datetime.now(UTC))
 
