@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from symfed_node.statistics.errors import SchemaMismatchError
 from symfed_node.statistics.merge import digest, extend_features, merge_snapshots
@@ -11,6 +12,9 @@ from symfed_node.statistics.published import from_snapshot
 from symfed_node.statistics.state import Feature, Statistics, select
 from symfed_wire.documents import SnapshotHead, schema_digest
 from symfed_wire.snapshot import SnapshotError, decode
+
+MOST_GONE: Final = 10_000
+"""features without a member that keep an index; with more all of these lose it, and the others move up"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +65,8 @@ def merge_members(
     The types are those of the admin's snapshot, then of the others in that order; a member in conflict with
     the ones before it is left out. `kept` are the features that have an index already: they give the order
     and no type, else the sum would depend on whose snapshot was merged first here. (One that no member has
-    any more keeps its type with its index.) Behind them come the admin's, then the others'.
+    any more keeps its type with its index, up to MOST_GONE of them.) Behind them come the admin's,
+    then the others'.
     """
     in_order = sorted(snapshots, key=str.encode)
     given, left_out = tuple[Feature, ...](), dict[str, str]()
@@ -71,6 +76,8 @@ def merge_members(
         except SchemaMismatchError as error:
             left_out[peer] = str(error)
     by_name = {feature.name: feature for feature in given}
+    if len([feature for feature in kept if feature.name not in by_name]) > MOST_GONE:
+        kept = [feature for feature in kept if feature.name in by_name]
     features = extend_features([by_name.get(feature.name, feature) for feature in kept], given)
     members = [peer for peer in in_order if peer not in left_out]
     present = [feature for feature in features if feature.name in by_name]

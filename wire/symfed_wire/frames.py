@@ -22,6 +22,9 @@ BINARY: Final = "B"
 IGNORED: Final = "X"
 TYPES: Final = frozenset("CBSTLXP")
 
+LONGEST_NAME: Final = 1000
+"""characters of an attribute's name"""
+
 _INDEX_DIGITS = 9
 _CELL_TYPES = frozenset({str, int, float, type(None)})  # bool is refused: JSON's true is no cell
 
@@ -191,6 +194,10 @@ def _check_columns(names: Sequence[str], types: Sequence[str]) -> None:
     for position, (name, kind) in enumerate(zip(names, types, strict=True), start=1):
         if not name:
             raise MalformedError(f"DataFrame: column {position} has an empty name")
+        if len(name) > LONGEST_NAME:
+            raise MalformedError(
+                f"DataFrame: column {position} has a name of more than {LONGEST_NAME} characters"
+            )
         if any("\ud800" <= letter <= "\udfff" for letter in name):  # JSON has such escapes, UTF-8 does not
             raise MalformedError(f"DataFrame: column {position} has a name that UTF-8 cannot write")
         if name in seen:

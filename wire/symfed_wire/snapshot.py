@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from symfed_wire import snapshot_histogram
 from symfed_wire.arrow_messages import is_plain
+from symfed_wire.frames import LONGEST_NAME
 from symfed_wire.snapshot_histogram import IntArray, SnapshotError, SnapshotHistogram
 
 __all__ = ["MOST_ROWS", "SnapshotBody", "SnapshotError", "decode", "encode"]
@@ -163,5 +164,7 @@ def _check(body: SnapshotBody) -> None:
             raise SnapshotError(f"{name} of the snapshot holds a value that is not finite")
     if len(set(body.names)) != p or not all(body.names):
         raise SnapshotError("the names in the snapshot are not all different and non-empty")
+    if any(len(name) > LONGEST_NAME for name in body.names):
+        raise SnapshotError(f"the snapshot has a name of more than {LONGEST_NAME} characters")
     if body.histogram is not None:
         snapshot_histogram.check(body.histogram, body.names, body.count)

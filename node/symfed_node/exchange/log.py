@@ -8,6 +8,7 @@ from typing import Final
 log = logging.getLogger(__name__)
 
 KEPT_LINES: Final = 200
+LONGEST_LINE: Final = 2000  # a member's snapshot may bring names without end
 
 
 class SyncLog:
@@ -38,6 +39,8 @@ class SyncLog:
 
     def error(self, about: str, text: str) -> bool:
         """Something that failed; whether that is news about `about`."""
+        if len(text) > LONGEST_LINE:
+            text = f"{text[:LONGEST_LINE]}…"
         if self._standing.get(about) == text:
             return False
         self._standing[about] = text

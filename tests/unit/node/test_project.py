@@ -16,7 +16,7 @@ from symfed_node.errors import (
     NotSupportedError,
 )
 from symfed_node.explore import univariate
-from symfed_node.federated import Federated, PeerSnapshot, merge_members
+from symfed_node.federated import MOST_GONE, Federated, PeerSnapshot, merge_members
 from symfed_node.journal import Journal
 from symfed_node.learnt import Answer
 from symfed_node.models.errors import ModelError
@@ -323,17 +323,24 @@ def test_the_order_is_the_admins_then_by_uuid_and_kept() -> None:
 
 def test_names_that_nobody_has_any_more_take_no_room_in_the_sums(tmp_path: Path) -> None:
     """A member may publish other names each time."""
-    many = tuple(Feature(f"gone {number}", "C") for number in range(20_000))
+    many = tuple(Feature(f"gone {number}", "C") for number in range(9_000))
     project = project_in(tmp_path)
     project.set_federated(merged(many, one="abc"))
-    assert len(project.view().names) == 20_003
+    assert len(project.view().names) == 9_003
     stats = project.view().stats
     assert stats is not None
     assert stats.names == ("a", "b", "c")
-    by_index = MLContext(("20002",), ("20000", "20001"))
-    assert project.build("mlr", "m", by_index, use_local=False)["attributeIndexes"] == ["20000", "20001"]
+    by_index = MLContext(("9002",), ("9000", "9001"))
+    assert project.build("mlr", "m", by_index, use_local=False)["attributeIndexes"] == ["9000", "9001"]
     with pytest.raises(ModelError, match="no row has a value of gone 7"):
-        project.build("mlr", "m", MLContext(("20002",), ("7",)), use_local=False)
+        project.build("mlr", "m", MLContext(("9002",), ("7",)), use_local=False)
+
+
+def test_an_endless_list_of_names_that_are_gone_is_dropped() -> None:
+    many = tuple(Feature(f"gone {number}", "C") for number in range(MOST_GONE))
+    here = tuple(Feature(name, "C") for name in "ab")
+    assert merged((*many, *here), one="abc").features == (*many, *here, Feature("c", "C"))
+    assert merged((*many, Feature("z", "C"), *here), one="abc").features == (*here, Feature("c", "C"))
 
 
 def test_the_digest_does_not_depend_on_indexes_or_on_features_that_are_gone() -> None:

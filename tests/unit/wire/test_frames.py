@@ -51,6 +51,10 @@ def test_nan_and_null_are_cells() -> None:
         (frame(attributeNames=[], attributeTypes=[]), "DataFrame: attributeNames names no column"),
         (frame(attributeTypes=["C"]), "DataFrame: 2 attributeNames but 1 attributeTypes"),
         (frame(attributeNames=["a", ""]), "DataFrame: column 2 has an empty name"),
+        (
+            frame(attributeNames=["a", "b" * 1001]),
+            "DataFrame: column 2 has a name of more than 1000 characters",
+        ),
         (frame(attributeNames=["a", "a"]), "DataFrame: column 'a' comes twice"),
         (frame(attributeNames=["a", "b\ud800"]), "DataFrame: column 2 has a name that UTF-8 cannot write"),
         (frame(attributeTypes=["C", "Q"]), "DataFrame: column 'b' has type 'Q'; the types are B, C, L, P"),

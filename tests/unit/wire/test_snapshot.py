@@ -155,6 +155,7 @@ def test_a_needed_field_that_is_absent_is_named(name: str) -> None:
         ({"rows": (2**44 + 1, pa.uint64())}, "has 17592186044417 rows, at most 17592186044416 are possible"),
         ({"rows": (2**64 - 1, pa.uint64())}, "at most 17592186044416 are possible"),
         ({"names": (["a", "a"], pa.list_(pa.utf8()))}, "not all different"),
+        ({"names": (["a", "b" * 1001], pa.list_(pa.utf8()))}, "a name of more than 1000 characters"),
         ({"histogram": (None, HISTOGRAM)}, "histogram of the snapshot has a null"),
     ],
 )
