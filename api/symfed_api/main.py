@@ -8,6 +8,7 @@ import uvicorn
 from symfed_api.app import create_app
 from symfed_api.settings import Settings
 from symfed_api.websocket import MESSAGE_BYTES
+from symfed_api.ws_protocol import BoundedWebSocketProtocol
 from symfed_wire.kube import Kube
 from symfed_wire.kube_config import KubeConfig
 
@@ -34,7 +35,7 @@ async def _serve(settings: Settings) -> None:
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=_GRACE_SECONDS,
-            ws="websockets-sansio",
+            ws=BoundedWebSocketProtocol,
             ws_max_size=MESSAGE_BYTES,
             # No pings: while a node takes its time, the next message waits unread, and a pong behind it.
             ws_ping_interval=None,
