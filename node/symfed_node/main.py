@@ -16,6 +16,7 @@ import uvicorn
 
 from symfed_node.app import build_app
 from symfed_node.errors import ConfigurationError
+from symfed_node.exchange.base import Backend
 from symfed_node.exchange.condition import Exchanging
 from symfed_node.exchange.keys import PeerKeys
 from symfed_node.exchange.loop import Exchanger
@@ -139,10 +140,16 @@ def _make_exchanger(
 ) -> Exchanger:
     keys = PeerKeys(config.uuid, config.secrets)
     store = ExchangeStore(settings.data / "federations" / membership.federation)
-    backend = NatsExchange(config.uuid, membership.nats, config.secrets)
+    backend = _make_backend(config, membership)
     rounds = Rounds(config.uuid, membership, keys, store, backend)
     project.set_federated(rounds.restore())
     return Exchanger(project, rounds, backend, poll_seconds=settings.poll_seconds, report=report)
+
+
+def _make_backend(config: NodeConfig, membership: Membership) -> Backend:
+    if membership.nats is None:
+        raise ConfigurationError("the membership is of a backend that this node does not know")
+    return NatsExchange(config.uuid, membership.nats, config.secrets)
 
 
 def _say_hello(settings: NodeSettings, config: NodeConfig, project: Project) -> None:

@@ -51,13 +51,14 @@ class NatsGrant(WireModel):
 
     `data` and `head` are published as writer: chunks on `<data>.<epoch % 2>`, the head on `head`.
     `get` is the Direct Get subject of the federation document, `heads` the subscription that wakes
-    readers, `ask` the prefix of the wake-up "send now": published as `<ask>.<own uuid>`, subscribed
-    as `<ask>.*`.
+    readers, with `*` in the place of a uuid; `ask` is the prefix of the wake-up "send now": published as
+    `<ask>.<own uuid>`, subscribed as `<ask>.*`. Without the two JWTs it is somebody else's NATS, to which
+    all members log in with the credentials of their invitation.
     """
 
     hosts: tuple[str, ...]
-    writer_jwt: str
-    reader_jwt: str
+    writer_jwt: str | None = None
+    reader_jwt: str | None = None
     stream: str
     data: str
     head: str
@@ -67,7 +68,10 @@ class NatsGrant(WireModel):
 
 
 class AwsGrant(WireModel):
-    """How a member talks AWS."""
+    """How a member talks AWS: the topic, and where the document is, `<prefix>federation.json`.
+
+    `prefix` is `<federation uid>/`; a member's own keys begin with the prefix of its address in the document.
+    """
 
     topic_arn: str
     region: str

@@ -1,9 +1,11 @@
 """What the operator tells a node, in one file of its Secret."""
 
-from typing import Literal
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
 
 from symfed_wire.documents import PeerUuid, Signed, WireModel
-from symfed_wire.join import NatsGrant
+from symfed_wire.join import AwsGrant, NatsGrant
 
 
 class PeerSecrets(WireModel):
@@ -15,14 +17,47 @@ class PeerSecrets(WireModel):
     nats_reader_seed: str
 
 
+class NatsLogin(WireModel):
+    """How one logs in to a NATS that somebody else runs: one way at most; `ca` is PEM text for `tls://`."""
+
+    user: str | None = None
+    password: str | None = Field(default=None, repr=False)
+    token: str | None = Field(default=None, repr=False)
+    nkey_seed: str | None = Field(default=None, repr=False)
+    ca: str | None = None
+
+
+class AwsPlace(WireModel):
+    """A peer's own side on AWS. Its credentials are files, or its ServiceAccount's role: never in here."""
+
+    account_id: str
+    region: str
+    bucket: str
+    queue_url: str
+    endpoint_url: str | None = None
+
+
 class Membership(WireModel):
-    """The federation a node belongs to, and how it reaches the others."""
+    """The federation a node belongs to, and how it reaches the others.
+
+    With `nats` alone its users are those of the grant; `nats_login` is there on a NATS that somebody else
+    runs. On AWS `aws` is what the admin granted and `aws_place` the peer's own side.
+    """
 
     federation: str
     admin: bool
     document_key: str
     document: Signed
-    nats: NatsGrant
+    nats: NatsGrant | None = None
+    nats_login: NatsLogin | None = None
+    aws: AwsGrant | None = None
+    aws_place: AwsPlace | None = None
+
+    @model_validator(mode="after")
+    def _one_backend(self) -> Self:
+        if (self.nats is None) == (self.aws is None) or (self.aws is None) != (self.aws_place is None):
+            raise ValueError("either nats, or aws and aws_place are needed")
+        return self
 
 
 class NodeConfig(WireModel):

@@ -63,8 +63,8 @@ class NatsExchange:
     def __init__(self, peer: str, grant: NatsGrant, secrets: PeerSecrets) -> None:
         self._peer = peer
         self._grant = grant
-        self._writer_user = User("writer", grant.writer_jwt, secrets.nats_writer_seed, "_INBOX")
-        self._reader_user = User("reader", grant.reader_jwt, secrets.nats_reader_seed, f"_INBOX.{peer}")
+        self._writer_user = User("writer", grant.writer_jwt or "", secrets.nats_writer_seed, "_INBOX")
+        self._reader_user = User("reader", grant.reader_jwt or "", secrets.nats_reader_seed, f"_INBOX.{peer}")
         self._writer: Client | None = None
         self._reader: Client | None = None
         self._last_fault: Exception | None = None
