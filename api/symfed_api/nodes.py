@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -27,6 +28,8 @@ BRIEF_SECONDS = 3
 # A node is one customer's, the gateway's memory everybody's.
 _ANSWER_BYTES = 64 * 1024 * 1024
 _PASSED_ON = ("location", "sym-job-id", "retry-after")
+# How a node's answer begins, and no proxy's or mesh's; reading it whole would take too long.
+_ENVELOPE = re.compile(rb'\s*\{\s*"statusCode"\s*:')
 
 
 class NodeUnavailableError(SymfedError):
@@ -173,9 +176,11 @@ class Nodes:
             raise NodeUnavailableError("the node accepts no connections") from None
         except httpx.TransportError as error:
             seen = f"the connection to the node broke off ({type(error).__name__})"
-            if call.is_repeatable and not isinstance(error, httpx.TimeoutException):
-                raise NodeUnavailableError(seen, may_have_arrived=True) from error
-            raise NodeBrokeOffError(f"{seen}; whether it did what was asked is not known") from error
+            is_repeatable = call.is_repeatable and not isinstance(error, httpx.TimeoutException)
+            raise _unanswered(seen, is_repeatable=is_repeatable) from error
+        if not _ENVELOPE.match(body):
+            seen = f"HTTP {response.status_code} came from something before the node"
+            raise _unanswered(seen, is_repeatable=call.is_repeatable)
         passed_on = {name: response.headers[name] for name in _PASSED_ON if name in response.headers}
         return NodeAnswer(response.status_code, body, passed_on)
 
@@ -187,6 +192,13 @@ class Nodes:
                 raise NodeUnavailableError("the node is not made yet")
             self._tokens[namespace, name] = token
         return token
+
+
+def _unanswered(seen: str, *, is_repeatable: bool) -> NodeUnavailableError | NodeBrokeOffError:
+    """What becomes of a call that the node may have got, and did not answer."""
+    if is_repeatable:
+        return NodeUnavailableError(seen, may_have_arrived=True)
+    return NodeBrokeOffError(f"{seen}; whether it did what was asked is not known")
 
 
 async def _read(response: httpx.Response) -> bytes:

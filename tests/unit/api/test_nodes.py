@@ -120,6 +120,29 @@ async def test_a_broken_connection_under_a_call_without_id_is_not_repeated() -> 
     assert len(node.requests) == 1
 
 
+PROXYS = [
+    httpx.Response(503),
+    httpx.Response(503, headers={"Retry-After": "1"}),
+    httpx.Response(401, text="Unauthorized"),
+    httpx.Response(502, text="<html>Bad Gateway</html>"),
+    httpx.Response(200, json={"status": "ok"}),
+]
+
+
+@pytest.mark.parametrize("strange", PROXYS, ids=["503", "503 later", "401", "502", "200"])
+async def test_what_a_proxy_says_is_no_answer_of_the_node(strange: httpx.Response) -> None:
+    node = Node(strange, answer(200))
+    text = f"HTTP {strange.status_code} came from something before the node; whether it did what was asked"
+    with pytest.raises(NodeBrokeOffError, match=text):
+        await node.call(LEARN)
+    assert len(node.requests) == 1
+    repeated = Node(strange, answer(200))
+    assert b"because 200" in (await repeated.call(WITH_ID)).body
+    assert len(repeated.requests) == 2
+    with pytest.raises(NodeUnavailableError, match=f"HTTP {strange.status_code} came from something before"):
+        await Node(strange).call(WITH_ID, seconds=0)
+
+
 async def test_an_answer_without_end_is_broken_off() -> None:
     async def endless() -> AsyncIterator[bytes]:
         while True:
