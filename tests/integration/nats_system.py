@@ -164,7 +164,8 @@ class Nodes:
     async def reader(self, node: Node, grant: NatsGrant) -> Client:
         return await self._connect(grant.reader_jwt, node.reader_seed, f"_INBOX.{node.member.uuid}")
 
-    async def _connect(self, token: str, seed: str, inbox: str) -> Client:
+    async def _connect(self, token: str | None, seed: str, inbox: str) -> Client:
+        assert token is not None
         connection = Client()
         closed = self._closed[connection] = asyncio.Event()
 

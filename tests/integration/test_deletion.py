@@ -78,6 +78,8 @@ async def _config(customer: Customer, peer: str) -> NodeConfig:
 async def _writer(url: str, config: NodeConfig) -> Client:
     """A connection as the peer's node has it."""
     assert config.membership is not None
+    assert config.membership.nats is not None
+    assert config.membership.nats.writer_jwt is not None
     connection, seed = Client(), config.secrets.nats_writer_seed
     await connection.connect(
         url,

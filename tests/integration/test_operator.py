@@ -60,6 +60,7 @@ async def test_hosted_member_gets_its_node(customers: tuple[Customer, Customer])
     config = NodeConfig.model_validate_json(await admin.secret("admin1-node", "node.json"))
     assert config.membership is not None
     assert config.membership.admin
+    assert config.membership.nats is not None
     assert config.membership.nats.hosts == (admin.installation.nats.url,)
     assert (config.slot, config.customer) == (1, admin.namespace)
     peer = await admin.peer("admin1")
@@ -88,6 +89,7 @@ async def test_join_by_invitation_and_leave(customers: tuple[Customer, Customer]
     config = NodeConfig.model_validate_json(await other.secret("joined2-node", "node.json"))
     assert config.membership is not None
     assert not config.membership.admin
+    assert config.membership.nats is not None
     assert config.membership.nats.hosts == ("nats://nats.example.org:4222",)
     remote = f"remote-{config.uuid}"
     await admin.condition(PEERS, remote, "Granted", "True")

@@ -134,6 +134,7 @@ def test_users_carry_no_rights_of_their_own(federation: ManagedFederation) -> No
         (granted.writer_jwt, one.writer_key, one.seeds.writer_role, one.seeds.account),
         (granted.reader_jwt, one.reader_key, one.seeds.reader_role, federation.seeds.readers_account),
     ):
+        assert token is not None
         said = claims(token)
         assert (said["sub"], said["iss"], said["name"]) == (user, public_key(role), ONE)
         assert said["nats"] == {"issuer_account": public_key(owner), "type": "user", "version": 2}
