@@ -9,7 +9,7 @@ from typing import Protocol
 
 import httpx
 
-from symfed_operator.backends.base import Backend
+from symfed_operator.backends.choice import Backends
 from symfed_operator.calls import Calls
 from symfed_operator.queue import Key
 from symfed_operator.records import Records
@@ -40,7 +40,7 @@ class Context:
 
     settings: Settings
     kube: Kube
-    backend: Backend
+    backends: Backends
     records: Records
     queue: Reminders
     calls: Calls

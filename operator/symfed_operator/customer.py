@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from pydantic import AwareDatetime, JsonValue, ValidationError
 
 from symfed_operator.cluster import apply_child, delete_child, write_event
-from symfed_operator.conditions import false
 from symfed_operator.context import Context
 from symfed_operator.manifests import labels
+from symfed_operator.namespaces import NamespaceObject
 from symfed_operator.queue import Key, peer_key
 from symfed_wire.documents import WireModel
 from symfed_wire.kube import (
@@ -21,7 +21,6 @@ from symfed_wire.kube import (
     ROLE_BINDINGS,
     ROLES,
     JsonObject,
-    Kube,
 )
 from symfed_wire.names import (
     CUSTOMER_LABEL,
@@ -32,28 +31,12 @@ from symfed_wire.names import (
     grant_secret,
     token_secret,
 )
-from symfed_wire.resources import Condition, Federation, FederationPeer, ObjectMeta, find_condition
+from symfed_wire.resources import Federation, FederationPeer, ObjectMeta, find_condition
 
 ROLE = "symfed-gateway"
 JOB_KEPT = timedelta(hours=1)
 
 _log = logging.getLogger(__name__)
-
-
-class NamespaceObject(WireModel):
-    """A Namespace as it is read."""
-
-    metadata: ObjectMeta
-
-    @property
-    def customer(self) -> str | None:
-        """The customer id, if the namespace is one's."""
-        return self.metadata.labels.get(CUSTOMER_LABEL)
-
-    @property
-    def is_terminating(self) -> bool:
-        """Whether nothing can be created in it any more."""
-        return self.metadata.deletion_timestamp is not None
 
 
 class Invitation(WireModel):
@@ -80,18 +63,6 @@ class GatewaySecrets:
 
     readable: tuple[str, ...]
     removable: tuple[str, ...]
-
-
-async def read_namespace(kube: Kube, name: str) -> NamespaceObject:
-    """A namespace as it is now. Raises NotFoundError."""
-    return NamespaceObject.model_validate(await kube.get(NAMESPACES, None, name))
-
-
-def no_customer(condition: str, namespace: NamespaceObject) -> Condition:
-    """Nothing is made for an object in a namespace that is no customer's."""
-    name = namespace.metadata.name
-    text = f"namespace {name} is no customer's; label it {CUSTOMER_LABEL}=<customer id>"
-    return false(condition, "NoCustomer", text)
 
 
 async def reconcile(context: Context, key: Key) -> float | None:

@@ -7,11 +7,13 @@ from functools import partial
 from symfed_operator.cluster import delete_child, is_paused, remove_finalizer, write_event
 from symfed_operator.conditions import false, summary
 from symfed_operator.context import Context
+from symfed_operator.credentials import release
 from symfed_operator.errors import AdminUnreachableError
 from symfed_operator.granted import join_request
 from symfed_operator.join import ask_to_join, say_leave
 from symfed_operator.manifests import claim_name, has_own_claim
-from symfed_operator.peer_status import write_status
+from symfed_operator.own_side import own_side
+from symfed_operator.peer_status import telling, write_status
 from symfed_operator.queue import federation_key, peer_key
 from symfed_operator.records import (
     MemberRecord,
@@ -42,8 +44,11 @@ async def reconcile(context: Context, peer: FederationPeer) -> float | None:
         waits_for = await _leave(context, peer)
         if waits_for is not None:
             return await _wait(context, peer, waits_for)
+        async with telling(context, peer, "BackendReady"):
+            await _free_own_side(context, peer)
         await _delete_kept(context, peer)
     context.calls.forget(peer_key(meta), "leave")
+    await release(context.kube, peer)
     key = federation_key(peer)
     if key is None:
         await remove_finalizer(context.kube, PEERS, meta)
@@ -125,14 +130,27 @@ async def _tell(context: Context, peer: FederationPeer, record: PeerRecord) -> N
     Who has asked to join and has no answer asks again: only the answer says which federation it is, and the
     admin may have let it in. A refusal says that it has not.
     """
-    answer, url = record.answer, record.leave_url
-    if answer is None and record.asked_with is not None:
-        answer = await ask_to_join(context.http, record.asked_with, join_request(peer, record))
-        url = record.asked_with.leave_url
+    answer, url, asked = record.answer, record.leave_url, record.asked_with
+    if answer is None and asked is not None:
+        answer = await ask_to_join(context.http, asked, join_request(peer, record, asked))
+        url = asked.leave_url
     if answer is None or url is None:
         return
     leave = Leave(federation=answer.federation, uuid=record.uuid, at=_rfc3339(context.now()))
     await say_leave(context.http, url, sign_document(leave, LEAVE_CONTEXT, record.identity_key_pair))
+
+
+async def _free_own_side(context: Context, peer: FederationPeer) -> None:
+    """Free what the peer's own operator made for it outside."""
+    stored = await context.records.find(peer_record_name(peer.metadata.uid), PeerRecord)
+    if stored is None:
+        return
+    answer = stored.record.answer
+    if answer is None:
+        return
+    own = await own_side(context, peer, stored.record, answer)
+    if own.side is not None:
+        await own.side.delete(retains=peer.spec.deletion_policy == "Retain")
 
 
 async def _delete_kept(context: Context, peer: FederationPeer) -> None:

@@ -4,14 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from symfed_operator.backends.nats.backend import address_of
+from symfed_operator.backends.base import Address
 from symfed_operator.federation_keys import next_keys, sealed_generations
 from symfed_operator.records import FederationRecord
 from symfed_wire.documents import (
     FEDERATION_CONTEXT,
+    AwsAddress,
     FederationDocument,
     FederationSettings,
     Member,
+    NatsAddress,
     sign_document,
     verify_document,
 )
@@ -30,6 +32,7 @@ class ActiveMember:
     sealing_key: str
     is_hosted: bool
     created: datetime
+    address: Address
 
 
 def settings_of(spec: FederationSpec) -> FederationSettings:
@@ -102,7 +105,8 @@ def _active_members(
             admin=member.uuid == admin,
             identity_key=member.identity_key,
             sealing_key=member.sealing_key,
-            nats=address_of(member.uuid),
+            nats=member.address if isinstance(member.address, NatsAddress) else None,
+            aws=member.address if isinstance(member.address, AwsAddress) else None,
         )
         for member in active
     )

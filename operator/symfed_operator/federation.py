@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from symfed_operator.backends.base import ManagedFederation, PartlyAppliedError
+from symfed_operator.backends.base import Backend, WantedFederation
 from symfed_operator.backends.nats import keys
 from symfed_operator.cluster import (
     add_finalizer,
@@ -13,14 +13,16 @@ from symfed_operator.cluster import (
     is_paused,
     remove_finalizer,
 )
-from symfed_operator.conditions import failed, false, is_same_status, true
+from symfed_operator.conditions import false, is_same_status, true
 from symfed_operator.context import Context
-from symfed_operator.customer import read_namespace
+from symfed_operator.credentials import release
 from symfed_operator.documents import is_still_good, read_document, with_next_document
 from symfed_operator.errors import noting, raise_first
 from symfed_operator.federation_status import (
     Outside,
     current_message,
+    failed_conditions,
+    is_managed,
     name_taken,
     next_status,
     no_customer_conditions,
@@ -30,6 +32,7 @@ from symfed_operator.federation_status import (
 )
 from symfed_operator.manifests import federation_secret_manifest, grant_secret_manifest
 from symfed_operator.members import ListedMember, Membership, live_members, membership
+from symfed_operator.namespaces import read_namespace
 from symfed_operator.queue import Key, peer_key
 from symfed_operator.records import (
     FederationRecord,
@@ -41,7 +44,7 @@ from symfed_operator.removal import remove_members
 from symfed_operator.retention import free, retain, with_retained
 from symfed_wire.documents import Signed
 from symfed_wire.errors import SymfedError
-from symfed_wire.join import JoinAnswer
+from symfed_wire.join import AwsGrant, JoinAnswer, NatsGrant
 from symfed_wire.kube import FEDERATIONS, SECRETS
 from symfed_wire.kube_errors import ConflictError, NotFoundError
 from symfed_wire.names import DOCUMENT_KEY, GRANT_FILE, JOIN_KEY
@@ -59,7 +62,7 @@ class _Settled:
     """
 
     record: FederationRecord
-    wanted: ManagedFederation
+    wanted: WantedFederation
     document: Signed
     active: tuple[ListedMember, ...]
     left_out: tuple[str, ...]
@@ -81,7 +84,7 @@ async def reconcile(context: Context, key: Key) -> float | None:
     except (ConflictError, NotFoundError):
         raise  # somebody wrote in between; the next look sees it
     except SymfedError as error:
-        await _write_status(context, federation, [*standing_conditions(), failed("BackendReady", error)])
+        await _write_status(context, federation, failed_conditions(federation, error))
         raise
 
 
@@ -99,8 +102,8 @@ async def _reconcile_wanted(context: Context, federation: Federation) -> float:
         return context.settings.drift_seconds
     await add_finalizer(context.kube, FEDERATIONS, federation.metadata)
     outside = await _settle(context, federation)
-    backend = true("BackendReady", "Current", current_message(outside.left_out))
-    await _write_status(context, federation, [*standing_conditions(), backend], outside)
+    backend = true("BackendReady", "Current", current_message(federation, outside))
+    await _write_status(context, federation, [*standing_conditions(federation), backend], outside)
     return context.settings.drift_seconds
 
 
@@ -111,29 +114,29 @@ async def _settle(context: Context, federation: Federation) -> Outside:
         FederationRecord,
         lambda: new_federation_record(keys.new_federation_seeds()),
     )
+    backend = await context.backends.of(federation)
     # First of all: what leaves makes room for what comes, and waits for nothing that may fail.
-    settled = await _settle_members(context, federation, stored, admits=True, retains=False)
+    settled = await _settle_members(context, backend, federation, stored, admits=True, retains=False)
     await _apply_federation_secret(context, federation, settled.record)
-    faults = [*settled.faults]
-    try:
-        grants = await context.backend.apply(settled.wanted)
-    except PartlyAppliedError as error:
-        grants = error.grants
-        faults.append(error.first)
-    await context.backend.publish_document(settled.wanted, settled.document)
+    applied = await backend.apply(settled.wanted)
+    faults: list[SymfedError] = [*settled.faults, *applied.faults]
+    await backend.publish_document(settled.wanted, settled.document)
     for member in settled.active:
-        if member.identity.uuid not in grants:
+        grant = applied.grants.get(member.identity.uuid)
+        if grant is None:
             continue
         answer = JoinAnswer(
             federation=federation.metadata.uid,
             document_key=settled.record.document_key,
             document=settled.document,
-            nats=grants[member.identity.uuid],
+            nats=grant if isinstance(grant, NatsGrant) else None,
+            aws=grant if isinstance(grant, AwsGrant) else None,
         )
         with noting(faults, f"federation {federation.metadata.uid}: granting {member.peer.metadata.name}"):
             await _store_answer(context, member, answer)
     raise_first(faults)
-    return Outside(keys.public_key(settled.record.seeds.account), len(settled.active), settled.left_out)
+    account = keys.public_key(settled.record.seeds.account) if is_managed(federation) else None
+    return Outside(account, applied.topic_arn, len(settled.active), settled.left_out, applied.notes)
 
 
 async def _settle_leaving(context: Context, federation: Federation, *, is_going: bool) -> None:
@@ -145,12 +148,14 @@ async def _settle_leaving(context: Context, federation: Federation, *, is_going:
     stored = await context.records.find(federation_record_name(federation.metadata.uid), FederationRecord)
     if stored is not None:
         retains = is_going and federation.spec.deletion_policy == "Retain"
-        settled = await _settle_members(context, federation, stored, admits=False, retains=retains)
+        backend = await context.backends.of(federation)
+        settled = await _settle_members(context, backend, federation, stored, admits=False, retains=retains)
         raise_first(settled.faults)
 
 
 async def _settle_members(
     context: Context,
+    backend: Backend,
     federation: Federation,
     stored: Stored[FederationRecord],
     *,
@@ -160,21 +165,22 @@ async def _settle_members(
     """Say who belongs, then remove those who leave. Writes in the operator's own namespace only."""
     meta = federation.metadata
     async with context.member_locks[Key("federation", meta.namespace, meta.name)]:
-        members = await membership(context, federation, admits=admits)
-    wanted = managed_federation(federation, stored.record, members.active)
-    stored = await _store_document(context, federation, stored, members, retains=retains)
+        members = await membership(context, federation, backend, admits=admits)
+    wanted = wanted_federation(federation, stored.record, members.active)
+    stored = await _store_document(context, backend, federation, stored, members, retains=retains)
     document = stored.record.document
     if document is None:
         raise TypeError("a document is stored before anything is published")
     faults: list[SymfedError] = []
     if members.leaving or not admits:
-        faults = await remove_members(context, wanted, document, members.leaving, retains=retains)
+        faults = await remove_members(context, backend, wanted, document, members.leaving, retains=retains)
     left_out = tuple(str(error) for error in members.left_out)
     return _Settled(stored.record, wanted, document, members.active, left_out, tuple(faults))
 
 
 async def _store_document(
     context: Context,
+    backend: Backend,
     federation: Federation,
     stored: Stored[FederationRecord],
     members: Membership,
@@ -182,9 +188,10 @@ async def _store_document(
     retains: bool,
 ) -> Stored[FederationRecord]:
     """Make the next version when anything changed, and keep it before anybody sees it."""
-    active = [member.active for member in members.active]
+    uid = federation.metadata.uid
+    active = [member.active(backend.address_of(uid, member.wanted)) for member in members.active]
     record = with_next_document(stored.record, federation, active, context.now())
-    if retains:
+    if retains and is_managed(federation):
         record = with_retained(record, members.leaving)
     if record == stored.record:
         return stored
@@ -225,16 +232,16 @@ async def _apply_federation_secret(
     await apply_child(context.kube, SECRETS, federation_secret_manifest(federation, texts))
 
 
-def managed_federation(
+def wanted_federation(
     federation: Federation, record: FederationRecord, members: Sequence[ListedMember]
-) -> ManagedFederation:
+) -> WantedFederation:
     """What the backend is told."""
-    return ManagedFederation(
+    return WantedFederation(
         uid=federation.metadata.uid,
         name=federation.spec.name,
         seeds=record.seeds,
         stream_max_bytes=parse_quantity((federation.spec.nats or Nats()).stream_max_bytes),
-        members=tuple(member.managed for member in members),
+        members=tuple(member.wanted for member in members),
     )
 
 
@@ -246,15 +253,17 @@ async def _reconcile_deleted(context: Context, federation: Federation) -> float 
         await _settle_leaving(context, federation, is_going=True)
         names = ", ".join(peer.metadata.name for peer in present)
         waits = false("BackendReady", "HasMembers", f"deletion waits for the members: {names}")
-        await _write_status(context, federation, [*standing_conditions(), waits])
+        await _write_status(context, federation, [*standing_conditions(federation), waits])
         return context.settings.drift_seconds
     stored = await context.records.find(federation_record_name(meta.uid), FederationRecord)
     if stored is not None:
-        wanted = managed_federation(federation, stored.record, ())
+        wanted = wanted_federation(federation, stored.record, ())
+        backend = await context.backends.of(federation)
         if federation.spec.deletion_policy == "Delete":
-            await free(context.backend, context.records, wanted, stored)
+            await free(backend, context.records, wanted, stored)
         else:
-            await retain(context, federation, wanted, stored)
+            await retain(context, backend, federation, wanted, stored)
+    await release(context.kube, federation)
     await remove_finalizer(context.kube, FEDERATIONS, meta)
     return None
 

@@ -4,32 +4,30 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from symfed_operator.conditions import false, next_conditions, summary, true
-from symfed_operator.customer import NamespaceObject, no_customer
+from symfed_operator.backends.base import ExternalNameTakenError
+from symfed_operator.conditions import failed, false, next_conditions, summary, true
+from symfed_operator.namespaces import NamespaceObject, no_customer
+from symfed_wire.errors import SymfedError
 from symfed_wire.resources import Condition, Federation, FederationStatus, Nats
 
 
 @dataclass(frozen=True)
 class Outside:
-    """What is known of the backend's side: the federation's account and the number of active members.
+    """What is known of the backend's side: the federation's account or topic, and how many active members.
 
-    `left_out` says about each peer that cannot be a member why not.
+    `left_out` says about each peer that cannot be a member why not, `notes` what the administrator may mend.
     """
 
     account_id: str | None
+    topic_arn: str | None
     members: int | None
     left_out: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def unsupported_conditions(spec_of: Federation) -> list[Condition]:
     """Conditions of a federation that this version does not serve; empty when it does."""
     spec = spec_of.spec
-    if spec.aws is not None:
-        return [_not_supported("spec.aws: federations on AWS are not supported yet; use spec.nats.managed")]
-    if (spec.nats or Nats()).managed is None:
-        shared = false("Secure", "SharedAccount", "one account for all: isolation rests on signatures alone")
-        text = "spec.nats.hosts: somebody else's NATS is not supported yet; use spec.nats.managed"
-        return [_not_supported(text), shared]
     if spec.secure_sum:
         return [_not_supported("spec.secureSum is not supported yet; create the federation without it")]
     if spec.privacy.mode != "None":
@@ -45,18 +43,34 @@ def no_customer_conditions(namespace: NamespaceObject) -> list[Condition]:
     return [] if namespace.customer is not None else [no_customer("BackendReady", namespace)]
 
 
-def standing_conditions() -> list[Condition]:
-    """What holds for every federation on managed NATS."""
+def is_managed(federation: Federation) -> bool:
+    """Whether it is on the NATS that the operator administers."""
+    return federation.spec.aws is None and not (federation.spec.nats or Nats()).hosts
+
+
+def standing_conditions(federation: Federation) -> list[Condition]:
+    """What holds for every federation on this kind of backend."""
     return [
         true("NameClaimed", "Claimed", "no other Federation in this namespace has the name"),
-        true("Secure", "AccountPerPeer", "each peer has its own account"),
+        _secure(federation),
     ]
 
 
-def current_message(left_out: Sequence[str]) -> str:
+def failed_conditions(federation: Federation, error: SymfedError) -> list[Condition]:
+    """Conditions of a federation that a reconcile could not settle."""
+    if isinstance(error, ExternalNameTakenError):
+        return [failed("NameClaimed", error), _secure(federation)]
+    return [*standing_conditions(federation), failed("BackendReady", error)]
+
+
+def current_message(federation: Federation, outside: Outside) -> str:
     """What is said of a backend that is as it must be. A peer that is left out keeps nobody else waiting."""
-    text = "accounts, users and streams are as they must be"
-    return "; ".join([text, *(f"left out: {words}" for words in left_out)])
+    if federation.spec.aws is not None:
+        made = "topic, policies and document"
+    else:
+        made = "accounts, users and streams" if is_managed(federation) else "stream and document"
+    left_out = (f"left out: {words}" for words in outside.left_out)
+    return "; ".join([f"{made} are as they must be", *left_out, *outside.notes])
 
 
 def oldest_rival(federation: Federation, all_in_namespace: Sequence[Federation]) -> Federation | None:
@@ -80,11 +94,24 @@ def next_status(
 ) -> FederationStatus:
     """The status with these conditions and their summary; the numbers stay when nothing new is known."""
     old = federation.status
-    outside = outside or Outside(old.account_id, old.members)
+    outside = outside or Outside(old.account_id, old.topic_arn, old.members)
     needed = [condition for condition in conditions if condition.type != "Secure"]
     ready = summary(needed, f"{outside.members} active members")
     stamped = next_conditions(old.conditions, [ready, *conditions], federation.metadata.generation, now)
-    return FederationStatus(conditions=stamped, account_id=outside.account_id, members=outside.members)
+    return FederationStatus(
+        conditions=stamped,
+        account_id=outside.account_id,
+        topic_arn=outside.topic_arn,
+        members=outside.members,
+    )
+
+
+def _secure(federation: Federation) -> Condition:
+    if federation.spec.aws is not None:
+        return true("Secure", "OwnBuckets", "each peer writes into its own bucket alone")
+    if is_managed(federation):
+        return true("Secure", "AccountPerPeer", "each peer has its own account")
+    return false("Secure", "SharedAccount", "one account for all: isolation rests on signatures alone")
 
 
 def _not_supported(text: str) -> Condition:
@@ -93,5 +120,5 @@ def _not_supported(text: str) -> Condition:
 
 def _claim(federation: Federation) -> tuple[bool, str, str]:
     made = federation.metadata.creation_timestamp
-    is_served = federation.status.account_id is not None
+    is_served = (federation.status.account_id or federation.status.topic_arn) is not None
     return (not is_served, made.isoformat() if made else "", federation.metadata.uid)

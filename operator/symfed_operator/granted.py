@@ -3,19 +3,18 @@
 from dataclasses import dataclass
 from functools import partial
 
+from symfed_operator.backends.aws.names import aws_member
 from symfed_operator.cluster import SecretObject
 from symfed_operator.conditions import failed, false, true
 from symfed_operator.context import Context
-from symfed_operator.documents import first_document
 from symfed_operator.errors import InvitationIncompleteError, InvitationRefusedError
 from symfed_operator.invitation import OpenedInvitation, parse_invitation
 from symfed_operator.join import ask_to_join
 from symfed_operator.members import hosted_identity
 from symfed_operator.queue import federation_key, peer_key
 from symfed_operator.records import MemberRecord, PeerRecord, Stored, member_record_name
-from symfed_wire.join import JoinAnswer, JoinRequest, NatsUserKeys
+from symfed_wire.join import JoinAnswer, JoinRequest
 from symfed_wire.kube import FEDERATIONS, SECRETS
-from symfed_wire.node_config import Membership
 from symfed_wire.resources import Condition, Federation, FederationPeer, find_condition
 
 _GRANTED = true("Joined", "Granted", "the federation's admin granted this peer its place")
@@ -23,34 +22,35 @@ _GRANTED = true("Joined", "Granted", "the federation's admin granted this peer i
 
 @dataclass(frozen=True)
 class Place:
-    """A hosted peer's place: `joined` is None for a plain local project, which needs none."""
+    """A hosted peer's place: `joined` is None for a plain local project, which needs none.
+
+    `answer` is what it was granted.
+    """
 
     joined: Condition | None
-    membership: Membership | None = None
+    answer: JoinAnswer | None = None
 
     @property
     def may_start(self) -> bool:
         """Whether the node has all that it needs."""
-        return self.joined is None or self.membership is not None
+        return self.joined is None or self.answer is not None
 
 
 async def find_place(context: Context, peer: FederationPeer, stored: Stored[PeerRecord]) -> Place:
     """Where the peer belongs; starts what is needed to come there."""
     if peer.spec.federation_ref is not None:
-        return await _beside_the_admin(context, peer, stored.record, peer.spec.federation_ref.name)
+        return await _beside_the_admin(context, peer, peer.spec.federation_ref.name)
     if peer.spec.invitation_secret_ref is not None:
         return await _by_invitation(context, peer, stored, peer.spec.invitation_secret_ref.name)
     return Place(None)
 
 
-async def _beside_the_admin(
-    context: Context, peer: FederationPeer, record: PeerRecord, federation: str
-) -> Place:
-    """The federation's own reconcile grants it; inner NATS addresses, since this is its own node."""
+async def _beside_the_admin(context: Context, peer: FederationPeer, federation: str) -> Place:
+    """The federation's own reconcile grants it."""
     stored = await context.records.find(member_record_name(peer.metadata.uid), MemberRecord)
     answer = stored.record.answer if stored is not None else None
     if answer is not None:
-        return Place(_GRANTED, membership_of(answer, record.uuid, context.settings.nats_internal_hosts))
+        return Place(_GRANTED, answer)
     key = federation_key(peer)
     if key is not None:
         context.queue.add(key)
@@ -73,7 +73,7 @@ async def _by_invitation(
     """The admin's gateway is asked in a task beside the workers, until it grants or refuses."""
     answer = stored.record.answer
     if answer is not None:
-        return Place(standing(peer), membership_of(answer, stored.record.uuid))
+        return Place(standing(peer), answer)
     before = find_condition(peer.status.conditions, "Joined")
     if before is not None and before.reason == "InvitationRefused":
         if before.observed_generation == peer.metadata.generation:
@@ -81,6 +81,7 @@ async def _by_invitation(
         context.calls.forget(peer_key(peer.metadata), "join")
     try:
         invitation = await _read_invitation(context, peer.metadata.namespace, secret_name)
+        _check_side(peer, invitation)
     except InvitationIncompleteError as error:
         return Place(failed("Joined", error))
     key = peer_key(peer.metadata)
@@ -115,36 +116,37 @@ async def _join(context: Context, peer: FederationPeer, name: str, invitation: O
         asks = stored.record.model_copy(update={"asked_with": invitation})
         stored = await context.records.replace(stored, asks)
     try:
-        answer = await ask_to_join(context.http, invitation, join_request(peer, stored.record))
+        answer = await ask_to_join(context.http, invitation, join_request(peer, stored.record, invitation))
     except InvitationRefusedError:
         refused = stored.record.model_copy(update={"asked_with": None})
         await context.records.replace(stored, refused)
         raise
-    found = {"answer": answer, "leave_url": invitation.leave_url, "asked_with": None}
+    found = {
+        "answer": answer,
+        "leave_url": invitation.leave_url,
+        "asked_with": None,
+        "login": invitation.nats_login if answer.nats and answer.nats.writer_jwt is None else None,
+    }
     await context.records.replace(stored, stored.record.model_copy(update=found))
 
 
-def join_request(peer: FederationPeer, record: PeerRecord) -> JoinRequest:
-    """What the admin learns of a peer: public keys alone."""
-    identity = hosted_identity(peer, record)
+def _check_side(peer: FederationPeer, invitation: OpenedInvitation) -> None:
+    if invitation.aws_topic_arn and peer.spec.aws is None:
+        raise InvitationIncompleteError(
+            "the federation is on AWS: create the FederationPeer anew with spec.aws, its own side there"
+        )
+
+
+def join_request(peer: FederationPeer, record: PeerRecord, invitation: OpenedInvitation) -> JoinRequest:
+    """What the admin learns of a peer: public keys, and its place on AWS."""
+    own = peer.spec.aws if invitation.aws_topic_arn else None
+    aws = None if own is None else aws_member(own, own.account_id, invitation.fed_name, peer)
+    identity = hosted_identity(peer, record, aws)
     return JoinRequest(
         peer_uuid=identity.uuid,
         peer_name=identity.name,
         identity_key=identity.identity_key,
         sealing_key=identity.sealing_key,
-        nats_user_keys=NatsUserKeys(writer=identity.writer_key, reader=identity.reader_key),
-    )
-
-
-def membership_of(answer: JoinAnswer, uuid: str, hosts: tuple[str, ...] = ()) -> Membership | None:
-    """What the node is told of its federation; `hosts` take the place of the advertised ones."""
-    if answer.nats is None:
-        return None
-    member = first_document(answer).member(uuid)
-    return Membership(
-        federation=answer.federation,
-        admin=member is not None and member.admin,
-        document_key=answer.document_key,
-        document=answer.document,
-        nats=answer.nats.model_copy(update={"hosts": hosts}) if hosts else answer.nats,
+        nats_user_keys=None if aws else identity.users,
+        aws=aws,
     )

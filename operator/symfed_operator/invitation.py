@@ -4,24 +4,36 @@ import base64
 import re
 
 import httpx
-from pydantic import ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator
 
 from symfed_operator.cluster import SecretObject
 from symfed_operator.errors import InvitationIncompleteError
 from symfed_wire.documents import WireModel, describe_faults
 from symfed_wire.errors import MalformedError
+from symfed_wire.node_config import NatsLogin
 
 _CREATE_POLICIES = "/createPolicies"
 _PATH = re.compile(rb".*/fedml/[^/]+/createPolicies")
 
 
 class OpenedInvitation(WireModel):
-    """The keys of an invitation that a join needs; `fed_secret_key` is base64."""
+    """The keys of an invitation that an operator needs; `fed_secret_key` is base64.
+
+    `fed_name` and `aws_topic_arn` say what the peer must have on AWS, the `nats_` ones how it logs in to a
+    NATS that somebody else runs.
+    """
 
     fed_rest_url: str
     fed_req_token: str
     fed_secret_key: str
     fed_document_key: str | None = None
+    fed_name: str = ""
+    aws_topic_arn: str | None = None
+    nats_sec_user: str | None = None
+    nats_sec_passwd: str | None = Field(default=None, repr=False)
+    nats_sec_token: str | None = Field(default=None, repr=False)
+    nats_sec_nkey_seed: str | None = Field(default=None, repr=False)
+    nats_tls_ca: str | None = None
 
     @field_validator("fed_rest_url")
     @classmethod
@@ -38,6 +50,17 @@ class OpenedInvitation(WireModel):
         except ValueError:
             raise ValueError("not base64") from None
         return text
+
+    @property
+    def nats_login(self) -> NatsLogin:
+        """How the federation's members log in to NATS, where that is not by users of their own."""
+        return NatsLogin(
+            user=self.nats_sec_user,
+            password=self.nats_sec_passwd,
+            token=self.nats_sec_token,
+            nkey_seed=self.nats_sec_nkey_seed,
+            ca=self.nats_tls_ca,
+        )
 
     @property
     def join_url(self) -> str:

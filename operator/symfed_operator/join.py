@@ -63,8 +63,10 @@ def open_answer(invitation: OpenedInvitation, text: str) -> JoinAnswer:
         raise
     except SymfedError as error:
         raise InvitationRefusedError(f"the admin's federation document: {error}") from error
-    if answer.nats is None:
-        raise InvitationRefusedError("the admin granted no NATS access, and nothing else is supported yet")
+    if (answer.nats is None) == (answer.aws is None):
+        raise InvitationRefusedError("the admin's answer grants neither NATS nor AWS, or both")
+    if (answer.aws is None) != (invitation.aws_topic_arn is None):
+        raise InvitationRefusedError("the admin's answer is of another backend than its invitation")
     return answer
 
 

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from symfed_operator.backends.absent import WHAT_TO_DO, AbsentBackend
 from symfed_operator.backends.base import Backend, NotSupportedError
+from symfed_operator.backends.choice import Backends
 from symfed_operator.backends.nats.backend import NatsBackend, NatsSettings
 from symfed_operator.bootstrap import bootstrap_from_environment
 from symfed_operator.calls import Calls
@@ -95,7 +96,7 @@ def _log_to_stderr(level: str) -> None:
 
 
 async def _free_federation(settings: Settings, uid: str) -> None:
-    backend = backend_of(settings)
+    backend = managed_backend(settings)
     if isinstance(backend, AbsentBackend):
         raise NotSupportedError(f"nothing is freed: {WHAT_TO_DO}")
     try:
@@ -151,7 +152,7 @@ async def _operate(
 @asynccontextmanager
 async def _reconciling(settings: Settings, kube: Kube, queue: WorkQueue) -> AsyncIterator[Context]:
     """Everything that reconciles work with, closed in the end."""
-    backend = backend_of(settings)
+    backends = Backends(kube, managed_backend(settings))
     calls = Calls(queue.add)
     # No limit in all: `Calls` gives each namespace its own.
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
@@ -160,7 +161,7 @@ async def _reconciling(settings: Settings, kube: Kube, queue: WorkQueue) -> Asyn
             yield Context(
                 settings=settings,
                 kube=kube,
-                backend=backend,
+                backends=backends,
                 records=Records(kube, settings.namespace),
                 queue=queue,
                 calls=calls,
@@ -168,10 +169,10 @@ async def _reconciling(settings: Settings, kube: Kube, queue: WorkQueue) -> Asyn
             )
         finally:
             await calls.close()
-            await backend.close()
+            await backends.close()
 
 
-def backend_of(settings: Settings) -> Backend:
+def managed_backend(settings: Settings) -> Backend:
     """NATS with the keys in the two files; without any of them the backend that says what is missing.
 
     The files are optional, as Secrets in a pod may be: plain projects and invited peers need no NATS here.

@@ -16,9 +16,11 @@ from symfed_operator.cluster import (
 from symfed_wire.kube import JsonObject
 from symfed_wire.names import NODE_FILE, TOKEN_KEY, federation_secret, grant_secret, node_secret, token_secret
 from symfed_wire.node_config import NodeConfig
-from symfed_wire.resources import Federation, FederationPeer
+from symfed_wire.resources import Aws, Federation, FederationPeer
 
 NODE_PORT = 8080
+#: by which EKS gives a pod a role
+ROLE_ANNOTATION = "eks.amazonaws.com/role-arn"
 NODE_USER = 10001
 COMPONENT_NODE = "node"
 _APPLICATION = "symfed"
@@ -118,11 +120,11 @@ def grant_secret_manifest(peer: FederationPeer, uuid: str, texts: dict[str, str]
     return _secret(peer, grant_secret(uuid), "grant", texts)
 
 
-def node_children(peer: FederationPeer, settings: NodeSettings) -> NodeChildren:
-    """Everything of a hosted peer but its Secrets and its StatefulSet."""
+def node_children(peer: FederationPeer, settings: NodeSettings, aws: Aws | None = None) -> NodeChildren:
+    """Everything of a hosted peer but its Secrets and its StatefulSet; `aws` is its side there."""
     return NodeChildren(
         service=_service(peer),
-        service_account={"metadata": metadata(peer, account_name(peer), COMPONENT_NODE)},
+        service_account=_service_account(peer, aws),
         role=_role(peer),
         role_binding=_role_binding(peer),
         network_policy=_network_policy(peer, settings),
@@ -144,6 +146,14 @@ def _service(peer: FederationPeer) -> JsonObject:
             "ports": [{"name": "http", "port": NODE_PORT, "targetPort": "http", "protocol": "TCP"}],
         },
     }
+
+
+def _service_account(peer: FederationPeer, aws: Aws | None) -> JsonObject:
+    """With the role that the node has on AWS, where it has one."""
+    body = metadata(peer, account_name(peer), COMPONENT_NODE)
+    if aws is not None and aws.role_arn is not None:
+        body["annotations"] = {ROLE_ANNOTATION: aws.role_arn}
+    return {"metadata": body}
 
 
 def _role(peer: FederationPeer) -> JsonObject:

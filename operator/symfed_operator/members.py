@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from pydantic import ValidationError
 
-from symfed_operator.backends.base import ManagedMember
+from symfed_operator.backends.base import Address, Backend, GoneMember, WantedMember
 from symfed_operator.backends.nats import keys
 from symfed_operator.context import Context
 from symfed_operator.documents import ActiveMember
@@ -19,6 +19,7 @@ from symfed_operator.records import (
     peer_record_name,
 )
 from symfed_wire.documents import Member, describe_faults
+from symfed_wire.join import AwsMember, NatsUserKeys
 from symfed_wire.kube import PEERS
 from symfed_wire.names import FINALIZER
 from symfed_wire.resources import Federation, FederationPeer, Remote
@@ -28,14 +29,17 @@ _BEFORE_EVERYTHING = datetime.min.replace(tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Identity:
-    """The public half of a member; NATS keys are nkey text, the others raw 32 bytes in base64."""
+    """The public half of a member; NATS keys are nkey text, the others raw 32 bytes in base64.
+
+    `aws` is its place there, if it has one.
+    """
 
     uuid: str
     name: str
     identity_key: str
     sealing_key: str
-    writer_key: str
-    reader_key: str
+    users: NatsUserKeys | None
+    aws: AwsMember | None = None
 
 
 @dataclass(frozen=True)
@@ -46,8 +50,7 @@ class ListedMember:
     identity: Identity
     stored: Stored[MemberRecord]
 
-    @property
-    def active(self) -> ActiveMember:
+    def active(self, address: Address) -> ActiveMember:
         """As the federation document lists it."""
         return ActiveMember(
             uuid=self.identity.uuid,
@@ -56,26 +59,33 @@ class ListedMember:
             sealing_key=self.identity.sealing_key,
             is_hosted=self.peer.is_hosted,
             created=created(self.peer),
+            address=address,
         )
 
     @property
-    def managed(self) -> ManagedMember:
+    def wanted(self) -> WantedMember:
         """As the backend needs it."""
-        return ManagedMember(
+        return WantedMember(
             uuid=self.identity.uuid,
             seeds=self.stored.record.seeds,
-            writer_key=self.identity.writer_key,
-            reader_key=self.identity.reader_key,
             issued=created(self.peer),
+            users=self.identity.users,
+            aws=self.identity.aws,
         )
 
 
 @dataclass(frozen=True)
 class LeavingMember:
-    """A FederationPeer under deletion whose account may still be there."""
+    """A FederationPeer under deletion; what it had outside may still be there."""
 
     peer: FederationPeer
     stored: Stored[MemberRecord]
+
+    @property
+    def gone(self) -> GoneMember:
+        """As the backend removes it."""
+        remote = self.peer.spec.remote
+        return GoneMember(self.stored.record.seeds, remote.uuid if remote else self.peer.status.uuid or "")
 
 
 @dataclass(frozen=True)
@@ -109,7 +119,9 @@ async def live_members(context: Context, federation: Federation) -> list[Federat
     return await live_peers(context, federation.metadata.namespace, fields)
 
 
-async def membership(context: Context, federation: Federation, *, admits: bool) -> Membership:
+async def membership(
+    context: Context, federation: Federation, backend: Backend, *, admits: bool
+) -> Membership:
     """Read everybody, and, if the federation admits anybody, make the records of those that are new.
 
     A hosted peer is skipped until it has its identity, a remote one until it has its finalizer, without
@@ -128,7 +140,7 @@ async def membership(context: Context, federation: Federation, *, admits: bool) 
         if stored is None and not (admits and FINALIZER in peer.metadata.finalizers):
             continue
         try:
-            identity = await _identity(context, peer)
+            identity = await _identity(context, peer, federation, backend)
         except UnusableKeysError as error:
             left_out.append(error)
             continue
@@ -140,21 +152,29 @@ async def membership(context: Context, federation: Federation, *, admits: bool) 
     return Membership(tuple(active.values()), tuple(leaving), tuple(left_out))
 
 
-async def _identity(context: Context, peer: FederationPeer) -> Identity | None:
+async def _identity(
+    context: Context, peer: FederationPeer, federation: Federation, backend: Backend
+) -> Identity | None:
     if peer.spec.remote is None:
         stored = await context.records.find(peer_record_name(peer.metadata.uid), PeerRecord)
-        return None if stored is None else hosted_identity(peer, stored.record)
-    return remote_identity(peer, peer.spec.remote)
+        aws = backend.side_of(peer, federation.spec.name)
+        return None if stored is None else hosted_identity(peer, stored.record, aws)
+    identity = remote_identity(peer, peer.spec.remote)
+    if (identity.aws if federation.spec.aws else identity.users) is None:
+        kind = "place on AWS (aws)" if federation.spec.aws else "keys of NATS users (natsUserKeys)"
+        raise UnusableKeysError(
+            f"FederationPeer {peer.metadata.name}: spec.remote has no {kind}, which this federation needs; "
+            "delete it and invite the peer again"
+        )
+    return identity
 
 
-def remote_identity(peer: FederationPeer, remote: Remote) -> Identity | None:
-    """The public half of a member that is hosted elsewhere; None when it has no NATS keys.
+def remote_identity(peer: FederationPeer, remote: Remote) -> Identity:
+    """The public half of a member that is hosted elsewhere.
 
     The gateway checks keys before it writes them; an object that somebody else wrote is checked here.
     Raises UnusableKeysError.
     """
-    if remote.nats_user_keys is None:
-        return None
     try:
         Member(
             uuid=remote.uuid,
@@ -167,23 +187,31 @@ def remote_identity(peer: FederationPeer, remote: Remote) -> Identity | None:
             f"FederationPeer {peer.metadata.name}: spec.remote: {describe_faults(error)}; "
             "delete it and invite the peer again"
         ) from None
+    users, aws = remote.nats_user_keys, remote.aws
     return Identity(
         uuid=remote.uuid,
         name=remote.display_name,
         identity_key=remote.identity_key,
         sealing_key=remote.sealing_key,
-        writer_key=remote.nats_user_keys.writer,
-        reader_key=remote.nats_user_keys.reader,
+        users=NatsUserKeys(writer=users.writer, reader=users.reader) if users else None,
+        aws=AwsMember(
+            account_id=aws.account_id, region=aws.region, bucket=aws.bucket, queue_arn=aws.queue_arn
+        )
+        if aws
+        else None,
     )
 
 
-def hosted_identity(peer: FederationPeer, record: PeerRecord) -> Identity:
-    """The public half of a peer's record."""
+def hosted_identity(peer: FederationPeer, record: PeerRecord, aws: AwsMember | None) -> Identity:
+    """The public half of a peer's record, with its place on AWS if its federation is there."""
     return Identity(
         uuid=record.uuid,
         name=peer.spec.project or peer.metadata.name,
         identity_key=record.identity_key,
         sealing_key=record.sealing_key,
-        writer_key=keys.public_key(record.secrets.nats_writer_seed),
-        reader_key=keys.public_key(record.secrets.nats_reader_seed),
+        users=NatsUserKeys(
+            writer=keys.public_key(record.secrets.nats_writer_seed),
+            reader=keys.public_key(record.secrets.nats_reader_seed),
+        ),
+        aws=aws,
     )

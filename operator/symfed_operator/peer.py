@@ -5,11 +5,12 @@ import uuid
 from collections.abc import Sequence
 
 from symfed_operator import departure
+from symfed_operator.backends.base import BackendError, PeerSide
 from symfed_operator.backends.nats import keys
 from symfed_operator.cluster import add_finalizer, apply_child, create_child, is_paused
-from symfed_operator.conditions import false, summary, true
+from symfed_operator.conditions import failed, false, summary, true
 from symfed_operator.context import Context
-from symfed_operator.customer import no_customer, read_namespace
+from symfed_operator.errors import raise_first
 from symfed_operator.granted import Place, find_place
 from symfed_operator.manifests import (
     NodeSettings,
@@ -19,7 +20,9 @@ from symfed_operator.manifests import (
     token_secret_manifest,
 )
 from symfed_operator.members import live_peers, remote_identity
+from symfed_operator.namespaces import no_customer, read_namespace
 from symfed_operator.node_status import node_ready, volume_not_resized
+from symfed_operator.own_side import OwnSide, membership_of, own_side
 from symfed_operator.peer_status import telling, write_status
 from symfed_operator.queue import Key, federation_key
 from symfed_operator.records import (
@@ -32,6 +35,7 @@ from symfed_operator.records import (
 from symfed_operator.settings import Settings
 from symfed_operator.slots import choose_slot, project_holder
 from symfed_operator.statefulset import stateful_set
+from symfed_wire.errors import SymfedError
 from symfed_wire.kube import (
     EVENTS,
     NETWORK_POLICIES,
@@ -109,11 +113,20 @@ async def _reconcile_hosted(context: Context, peer: FederationPeer) -> float | N
             peer = await _identified(context, peer, stored.record, everybody)
     async with telling(context, peer, "Joined"):
         place = await find_place(context, peer, stored)
-    joined = [] if place.joined is None else [place.joined]
-    async with telling(context, peer, "NodeReady", joined):
-        ready = await _apply_children(context, peer, stored.record, place)
-    parts = [*joined, ready]
+    parts = [] if place.joined is None else [place.joined]
+    own = OwnSide()
+    async with telling(context, peer, "BackendReady", parts):
+        if place.answer is not None:
+            own = await own_side(context, peer, stored.record, place.answer)
+    # A node goes on with what it has while its side outside cannot be mended, so that is raised last.
+    faults: list[SymfedError] = []
+    if own.side is not None:
+        parts.append(await _apply_side(own.side, faults, has_joined=parts[0].status == "True"))
+    async with telling(context, peer, "NodeReady", parts):
+        ready = await _apply_children(context, peer, stored.record, place, own)
+    parts.append(ready)
     await write_status(context, peer, peer.status, [summary(parts), *parts])
+    raise_first(faults)
     # No watch tells that a pod could not be made, so a node that is not there yet is looked at soon.
     is_coming = place.may_start and ready.status != "True"
     return (
@@ -121,6 +134,17 @@ async def _reconcile_hosted(context: Context, peer: FederationPeer) -> float | N
         if is_coming
         else context.settings.drift_seconds
     )
+
+
+async def _apply_side(side: PeerSide, faults: list[SymfedError], *, has_joined: bool) -> Condition:
+    """What the peer has outside by its own operator; a peer that was removed keeps what is there."""
+    if not has_joined:
+        return true("BackendReady", "Removed", "kept as it is until this peer is deleted")
+    try:
+        return true("BackendReady", "Current", await side.apply())
+    except BackendError as error:
+        faults.append(error)
+        return failed("BackendReady", error)
 
 
 async def _obstacle(
@@ -164,15 +188,15 @@ async def _identified(
 
 
 async def _apply_children(
-    context: Context, peer: FederationPeer, record: PeerRecord, place: Place
+    context: Context, peer: FederationPeer, record: PeerRecord, place: Place, own: OwnSide
 ) -> Condition:
     """All child objects, once the node may start. Returns `NodeReady`."""
     kube, meta = context.kube, peer.metadata
     if not place.may_start:
         return node_ready(None, None)
     settings = node_settings(context.settings)
-    config = await _node_config(context, peer, record, place)
-    children = node_children(peer, settings)
+    config = await _node_config(context, peer, record, place, own)
+    children = node_children(peer, settings, own.aws)
     await create_child(kube, SECRETS, token_secret_manifest(peer, secrets.token_urlsafe(_TOKEN_BYTES)))
     await apply_child(kube, SECRETS, node_secret_manifest(peer, config))
     refused = None
@@ -183,7 +207,7 @@ async def _apply_children(
     await apply_child(kube, ROLE_BINDINGS, children.role_binding)
     await apply_child(kube, SERVICES, children.service)
     await apply_child(kube, NETWORK_POLICIES, children.network_policy)
-    applied = await apply_child(kube, STATEFUL_SETS, stateful_set(peer, config, settings))
+    applied = await apply_child(kube, STATEFUL_SETS, stateful_set(peer, config, settings, own.aws))
     pod = await kube.find(PODS, meta.namespace, f"{meta.name}-0")
     ready = node_ready(
         applied, pod, [] if pod else await _failures_to_create(context, meta.namespace, applied)
@@ -213,8 +237,12 @@ async def _failures_to_create(context: Context, namespace: str, owner: JsonObjec
 
 
 async def _node_config(
-    context: Context, peer: FederationPeer, record: PeerRecord, place: Place
+    context: Context, peer: FederationPeer, record: PeerRecord, place: Place, own: OwnSide
 ) -> NodeConfig:
+    # The operator's own nodes reach its own NATS by the inner addresses.
+    is_inside = peer.spec.federation_ref is not None and own.side is None
+    hosts = context.settings.nats_internal_hosts if is_inside else ()
+    told = own.side.told if own.side else None
     return NodeConfig(
         customer=await _customer(context, peer.metadata.namespace) or "",
         project=peer.spec.project or "",
@@ -225,7 +253,7 @@ async def _node_config(
         compute=peer.spec.compute.type,
         uuid=record.uuid,
         secrets=record.secrets,
-        membership=place.membership,
+        membership=membership_of(place.answer, record.uuid, told, hosts) if place.answer else None,
     )
 
 

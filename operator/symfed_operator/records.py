@@ -23,7 +23,7 @@ from symfed_wire.errors import MalformedError
 from symfed_wire.join import JoinAnswer
 from symfed_wire.kube import SECRETS, JsonObject, Kube
 from symfed_wire.kube_errors import ConflictError
-from symfed_wire.node_config import PeerSecrets
+from symfed_wire.node_config import NatsLogin, PeerSecrets
 
 _FILE = "record.json"
 _JOIN_KEY_BYTES = 16  # as clients know it
@@ -66,7 +66,7 @@ class PeerRecord(WireModel):
     """Secret `peer-<uid of the FederationPeer>` of a peer that is hosted here.
 
     `asked_with` is there while it has asked to join and has no answer, so that it can leave all the same.
-    `answer` and `leave_url` are there once it has joined.
+    `answer` and `leave_url` are there once it has joined, `login` where that is to somebody else's NATS.
     """
 
     uuid: PeerUuid
@@ -74,6 +74,7 @@ class PeerRecord(WireModel):
     asked_with: OpenedInvitation | None = None
     answer: JoinAnswer | None = None
     leave_url: str | None = None
+    login: NatsLogin | None = None
 
     @property
     def identity_key_pair(self) -> Ed25519PrivateKey:

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Sequence
 
-from symfed_operator.backends.base import BackendError, ManagedFederation
+from symfed_operator.backends.base import Backend, BackendError, WantedFederation
 from symfed_operator.cluster import delete_child
 from symfed_operator.context import Context
 from symfed_operator.errors import noting
@@ -19,7 +19,8 @@ _log = logging.getLogger(__name__)
 
 async def remove_members(
     context: Context,
-    wanted: ManagedFederation,
+    backend: Backend,
+    wanted: WantedFederation,
     document: Signed,
     leaving: Sequence[LeavingMember],
     *,
@@ -29,28 +30,28 @@ async def remove_members(
 
     `retains`: what they have stored stays. Returns the errors.
     """
-    await _announce(context, wanted, document)
+    await _announce(backend, wanted, document)
     faults: list[SymfedError] = []
     for member in leaving:
         with noting(faults, f"federation {wanted.uid}: removing {peer_key(member.peer.metadata)}"):
-            await _remove(context, wanted, member, retains=retains)
+            await _remove(context, backend, wanted, member, retains=retains)
     return faults
 
 
-async def _announce(context: Context, wanted: ManagedFederation, document: Signed) -> None:
+async def _announce(backend: Backend, wanted: WantedFederation, document: Signed) -> None:
     """The others read of a removal before the member is cut; where they cannot, they read of it after."""
     try:
-        await context.backend.publish_document(wanted, document)
+        await backend.publish_document(wanted, document)
     except BackendError as error:
         _log.info("federation %s: the document comes after the removal: %s", wanted.uid, error)
 
 
 async def _remove(
-    context: Context, wanted: ManagedFederation, leaving: LeavingMember, *, retains: bool
+    context: Context, backend: Backend, wanted: WantedFederation, leaving: LeavingMember, *, retains: bool
 ) -> None:
     """Cut a member and free what it had. Its record goes last: while it is there, so may be the account."""
-    remove = context.backend.retain_member if retains else context.backend.remove_member
-    await remove(wanted, leaving.stored.record.seeds)
+    remove = backend.retain_member if retains else backend.remove_member
+    await remove(wanted, leaving.gone)
     meta = leaving.peer.metadata
     if leaving.peer.spec.remote is not None:
         await delete_child(context.kube, SECRETS, meta.namespace, grant_secret(leaving.peer.spec.remote.uuid))

@@ -3,13 +3,15 @@
 import logging
 from collections.abc import Sequence
 
-from symfed_operator.backends.base import Backend, ManagedFederation
+from symfed_operator.backends.base import Backend, GoneMember, WantedFederation
+from symfed_operator.backends.nats.account import address_of
 from symfed_operator.cluster import write_event
 from symfed_operator.context import Context
 from symfed_operator.documents import read_document
 from symfed_operator.errors import FederationServedError, NothingRetainedError
 from symfed_operator.members import LeavingMember
 from symfed_operator.records import FederationRecord, Records, Stored, federation_record_name
+from symfed_wire.documents import Member
 from symfed_wire.kube import FEDERATIONS, SECRETS, Kube
 from symfed_wire.resources import Federation, ObjectMeta
 
@@ -26,11 +28,15 @@ def with_retained(record: FederationRecord, leaving: Sequence[LeavingMember]) ->
 
 
 async def retain(
-    context: Context, federation: Federation, wanted: ManagedFederation, stored: Stored[FederationRecord]
+    context: Context,
+    backend: Backend,
+    federation: Federation,
+    wanted: WantedFederation,
+    stored: Stored[FederationRecord],
 ) -> None:
-    """Keep the accounts, without users and with room for nothing more, and the record with their keys."""
+    """Keep what is stored, with room for nothing more, and the record with its keys."""
     meta, namespace = federation.metadata, context.settings.namespace
-    await context.backend.retain(wanted)
+    await backend.retain(wanted)
     await context.records.replace(stored, stored.record, labels={RETAINED_LABEL: meta.name})
     text = (
         f"Federation {meta.namespace}/{meta.name} is gone and its stored snapshots are retained; "
@@ -43,11 +49,11 @@ async def retain(
 
 
 async def free(
-    backend: Backend, records: Records, wanted: ManagedFederation, stored: Stored[FederationRecord]
+    backend: Backend, records: Records, wanted: WantedFederation, stored: Stored[FederationRecord]
 ) -> None:
     """Free all accounts, those of members that were retained included, and then the record."""
     for seeds in stored.record.retained:
-        await backend.remove_member(wanted, seeds)
+        await backend.remove_member(wanted, GoneMember(seeds))
     await backend.delete(wanted)
     await records.delete(stored.name)
     _log.info("federation %s (%s): accounts and records are deleted", wanted.name, wanted.uid)
@@ -69,5 +75,14 @@ async def free_retained(kube: Kube, backend: Backend, records: Records, uid: str
     if stored is None:
         raise NothingRetainedError(f"nothing is retained of a federation with the uid {uid}")
     document = read_document(stored.record)
-    wanted = ManagedFederation(uid, document.name if document else uid, stored.record.seeds, 0)
+    if document is not None and not all(_is_managed(member) for member in document.members):
+        await records.delete(stored.name)
+        _log.info("federation %s: its keys are deleted; what it stored outside is its owners' to delete", uid)
+        return
+    wanted = WantedFederation(uid, document.name if document else uid, stored.record.seeds, 0)
     await free(backend, records, wanted, stored)
+
+
+def _is_managed(member: Member) -> bool:
+    """Whether a member had an account on the operator's own NATS, by the form of its address."""
+    return member.nats == address_of(member.uuid)

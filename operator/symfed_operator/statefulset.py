@@ -19,11 +19,12 @@ from symfed_wire.documents import Signed
 from symfed_wire.kube import JsonObject
 from symfed_wire.names import NODE_FILE, TOKEN_KEY, node_secret, token_secret
 from symfed_wire.node_config import NodeConfig
-from symfed_wire.resources import FederationPeer
+from symfed_wire.resources import Aws, FederationPeer
 
 DIGEST_ANNOTATION = "symfed.dev/config-digest"
 _CONFIG_FOLDER = "/etc/symfed/node"
 _TOKEN_FOLDER = "/etc/symfed/token"  # noqa: S105 - a folder
+_AWS_FOLDER = "/etc/symfed/aws"
 _DATA_FOLDER = "/var/lib/symfed"
 _STOP_SECONDS = 30
 _REQUESTS: dict[str, JsonValue] = {"cpu": "50m", "memory": "128Mi"}
@@ -38,7 +39,9 @@ def config_digest(config: NodeConfig) -> str:
     return hashlib.sha256(config.model_dump_json(by_alias=True).encode()).hexdigest()
 
 
-def stateful_set(peer: FederationPeer, config: NodeConfig, settings: NodeSettings) -> JsonObject:
+def stateful_set(
+    peer: FederationPeer, config: NodeConfig, settings: NodeSettings, aws: Aws | None = None
+) -> JsonObject:
     """One replica; the user's `podTemplate` merged in, the operator's labels above the user's."""
     return {
         "metadata": metadata(peer, peer.metadata.name, COMPONENT_NODE),
@@ -50,7 +53,7 @@ def stateful_set(peer: FederationPeer, config: NodeConfig, settings: NodeSetting
             "selector": {"matchLabels": selector(peer)},
             "template": {
                 "metadata": _pod_metadata(peer, config),
-                "spec": {**_pod_spec(peer, settings), **_user_pod_spec(peer)},
+                "spec": {**_pod_spec(peer, settings, aws), **_user_pod_spec(peer)},
             },
         },
     }
@@ -64,9 +67,14 @@ def _pod_metadata(peer: FederationPeer, config: NodeConfig) -> JsonObject:
     }
 
 
-def _pod_spec(peer: FederationPeer, settings: NodeSettings) -> JsonObject:
+def _pod_spec(peer: FederationPeer, settings: NodeSettings, aws: Aws | None) -> JsonObject:
     name, claim = peer.metadata.name, claim_name(peer)
     data: JsonObject = {"persistentVolumeClaim": {"claimName": claim}} if claim else {"emptyDir": {}}
+    # Not from the node's own Secret: these may be temporary, and must not restart the node when they change.
+    reference = aws.credentials_secret_ref if aws else None
+    keys: list[JsonValue] = []
+    if reference is not None:
+        keys.append({"name": "aws", "secret": {"secretName": reference.name, "defaultMode": 0o440}})
     return {
         "serviceAccountName": account_name(peer),
         "automountServiceAccountToken": True,  # the node watches its own FederationPeer
@@ -80,23 +88,28 @@ def _pod_spec(peer: FederationPeer, settings: NodeSettings) -> JsonObject:
             "fsGroupChangePolicy": "OnRootMismatch",
             "seccompProfile": {"type": "RuntimeDefault"},
         },
-        "containers": [_container(peer, settings)],
+        "containers": [_container(peer, settings, has_aws_keys=bool(keys))],
         "volumes": [
             {"name": "config", "secret": {"secretName": node_secret(name), "defaultMode": 0o440}},
             {"name": "token", "secret": {"secretName": token_secret(name), "defaultMode": 0o440}},
             {"name": "data", **data},
             {"name": "tmp", "emptyDir": {}},
+            *keys,
         ],
     }
 
 
-def _container(peer: FederationPeer, settings: NodeSettings) -> JsonObject:
+def _container(peer: FederationPeer, settings: NodeSettings, *, has_aws_keys: bool) -> JsonObject:
     environment = {
         "SYMFED_NODE_CONFIG": f"{_CONFIG_FOLDER}/{NODE_FILE}",
         "SYMFED_NODE_TOKEN": f"{_TOKEN_FOLDER}/{TOKEN_KEY}",
         "SYMFED_DATA": _DATA_FOLDER,
         "SYMFED_LISTEN": f"0.0.0.0:{NODE_PORT}",
     }
+    keys: list[JsonValue] = []
+    if has_aws_keys:
+        environment["SYMFED_AWS_CREDENTIALS"] = _AWS_FOLDER
+        keys.append({"name": "aws", "mountPath": _AWS_FOLDER, "readOnly": True})
     return {
         "name": COMPONENT_NODE,
         "image": settings.gpu_image if peer.spec.compute.type == "gpu" else settings.image,
@@ -119,6 +132,7 @@ def _container(peer: FederationPeer, settings: NodeSettings) -> JsonObject:
             {"name": "token", "mountPath": _TOKEN_FOLDER, "readOnly": True},
             {"name": "data", "mountPath": _DATA_FOLDER},
             {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - in the pod, its own volume
+            *keys,
         ],
     }
 

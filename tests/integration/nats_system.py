@@ -16,8 +16,10 @@ from nats.aio.client import Client
 from nats.aio.subscription import Subscription
 
 from symfed_operator.backends.base import (
-    ManagedFederation,
-    ManagedMember,
+    Applied,
+    GoneMember,
+    WantedFederation,
+    WantedMember,
 )
 from symfed_operator.backends.nats.backend import NatsBackend, NatsSettings
 from symfed_operator.backends.nats.keys import (
@@ -35,7 +37,7 @@ from symfed_operator.bootstrap import (
     identity_from,
     nats_conf,
 )
-from symfed_wire.join import NatsGrant
+from symfed_wire.join import NatsGrant, NatsUserKeys
 from tests.integration.servers import NatsServer, wait_until
 
 MIB = 1 << 20
@@ -48,9 +50,14 @@ REFUSED = 0.3  # how long a test waits for an answer that must not come
 class Node:
     """A member as its node sees itself: its own seeds, and what it was made into."""
 
-    member: ManagedMember
+    member: WantedMember
     writer_seed: str = field(repr=False)
     reader_seed: str = field(repr=False)
+
+    @property
+    def gone(self) -> GoneMember:
+        """As the backend removes it."""
+        return GoneMember(self.member.seeds, self.member.uuid)
 
 
 @dataclass
@@ -121,18 +128,29 @@ def settings_for(url: str, identity: NatsIdentity) -> NatsSettings:
 
 def new_node() -> Node:
     writer, reader = new_user_seed(), new_user_seed()
-    member = ManagedMember(
+    member = WantedMember(
         uuid=str(uuid.uuid4()),
         seeds=new_member_seeds(),
-        writer_key=public_key(writer),
-        reader_key=public_key(reader),
         issued=ISSUED,
+        users=NatsUserKeys(writer=public_key(writer), reader=public_key(reader)),
     )
     return Node(member, writer, reader)
 
 
-def federation_of(*nodes: Node, stream_max_bytes: int = 16 * MIB) -> ManagedFederation:
-    return ManagedFederation(
+def nats_grants(applied: Applied) -> dict[str, NatsGrant]:
+    """The grants by member."""
+    return {uuid: grant for uuid, grant in applied.grants.items() if isinstance(grant, NatsGrant)}
+
+
+async def granted(backend: NatsBackend, federation: WantedFederation) -> dict[str, NatsGrant]:
+    """Apply, and every member has a grant."""
+    applied = await backend.apply(federation)
+    assert not applied.faults
+    return nats_grants(applied)
+
+
+def federation_of(*nodes: Node, stream_max_bytes: int = 16 * MIB) -> WantedFederation:
+    return WantedFederation(
         uid=str(uuid.uuid4()),
         name="iris",
         seeds=new_federation_seeds(),
@@ -141,7 +159,7 @@ def federation_of(*nodes: Node, stream_max_bytes: int = 16 * MIB) -> ManagedFede
     )
 
 
-def with_members(federation: ManagedFederation, *nodes: Node) -> ManagedFederation:
+def with_members(federation: WantedFederation, *nodes: Node) -> WantedFederation:
     return dataclasses.replace(federation, members=tuple(node.member for node in nodes))
 
 
@@ -159,10 +177,10 @@ class Nodes:
             await self._closed[connection].wait()
 
     async def writer(self, node: Node, grant: NatsGrant) -> Client:
-        return await self._connect(grant.writer_jwt, node.writer_seed, "_INBOX")
+        return await self._connect(grant.writer_jwt or "", node.writer_seed, "_INBOX")
 
     async def reader(self, node: Node, grant: NatsGrant) -> Client:
-        return await self._connect(grant.reader_jwt, node.reader_seed, f"_INBOX.{node.member.uuid}")
+        return await self._connect(grant.reader_jwt or "", node.reader_seed, f"_INBOX.{node.member.uuid}")
 
     async def _connect(self, token: str | None, seed: str, inbox: str) -> Client:
         assert token is not None

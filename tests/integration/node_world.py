@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from sklearn.datasets import load_iris
 
-from symfed_operator.backends.base import ManagedFederation, ManagedMember
+from symfed_operator.backends.base import WantedFederation, WantedMember
 from symfed_operator.backends.nats.backend import NatsBackend, NatsSettings, address_of
 from symfed_operator.backends.nats.keys import (
     OPERATOR,
@@ -40,8 +40,9 @@ from symfed_wire.documents import (
     sign_document,
 )
 from symfed_wire.frames import Cell, DataFrame, ExploreContext, MLContext
-from symfed_wire.join import NatsGrant
+from symfed_wire.join import NatsGrant, NatsUserKeys
 from symfed_wire.node_config import Membership, NodeConfig, PeerSecrets
+from tests.integration.nats_system import granted
 from tests.integration.servers import NatsServer, Process, ServerError, free_port, wait_until
 
 ISSUED = datetime(2026, 1, 2, tzinfo=UTC)
@@ -61,10 +62,10 @@ class PeerIdentity:
     seeds: PeerSecrets = field(repr=False)
 
     @property
-    def managed(self) -> ManagedMember:
+    def managed(self) -> WantedMember:
         """The member as the operator's backend is told it; its seeds are new."""
         writer, reader = public_key(self.seeds.nats_writer_seed), public_key(self.seeds.nats_reader_seed)
-        return ManagedMember(self.uuid, new_member_seeds(), writer, reader, ISSUED)
+        return WantedMember(self.uuid, new_member_seeds(), ISSUED, NatsUserKeys(writer=writer, reader=reader))
 
     @property
     def member(self) -> Member:
@@ -216,7 +217,7 @@ class World:
     folder: Path
     server: NatsServer
     backend: NatsBackend
-    managed: ManagedFederation
+    managed: WantedFederation
     peers: tuple[PeerIdentity, ...]
     grants: dict[str, NatsGrant]
     key: Ed25519PrivateKey
@@ -236,7 +237,7 @@ class World:
         self.server.stop()
         shutil.rmtree(self.folder / "nats-data")
         self.server.start()
-        self.grants = await self.backend.apply(self.managed)
+        self.grants = await granted(self.backend, self.managed)
         await self.publish(self.document)
 
     def node(self, number: int, folder: str = "") -> NodeProcess:
@@ -287,7 +288,7 @@ async def new_world(folder: Path) -> AsyncIterator[World]:
     listen = ["--addr", "127.0.0.1", "--port", str(server.port), "--http_port", monitoring]
     server.process = Process("nats-server", ["--config", str(config), *listen], server.process.log)
     peers = tuple(new_identity(name) for name in ("admin", "second", "third"))
-    managed = ManagedFederation(
+    managed = WantedFederation(
         uid=str(uuid.uuid4()),
         name="iris",
         seeds=new_federation_seeds(),
@@ -313,7 +314,7 @@ async def new_world(folder: Path) -> AsyncIterator[World]:
             )
         )
         try:
-            grants = await backend.apply(managed)
+            grants = await granted(backend, managed)
             key = Ed25519PrivateKey.generate()
             world = World(folder, server, backend, managed, peers, grants, key, document)
             await world.publish(document)

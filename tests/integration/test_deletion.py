@@ -79,11 +79,11 @@ async def _writer(url: str, config: NodeConfig) -> Client:
     """A connection as the peer's node has it."""
     assert config.membership is not None
     assert config.membership.nats is not None
-    assert config.membership.nats.writer_jwt is not None
+    token = config.membership.nats.writer_jwt or ""
     connection, seed = Client(), config.secrets.nats_writer_seed
     await connection.connect(
         url,
-        user_jwt_cb=config.membership.nats.writer_jwt.encode,
+        user_jwt_cb=token.encode,
         signature_cb=lambda nonce: base64.b64encode(sign(seed, nonce.encode())),
         allow_reconnect=False,
     )

@@ -8,7 +8,6 @@ from pathlib import Path
 import nats.errors
 import pytest
 
-from symfed_operator.backends.base import PartlyAppliedError
 from symfed_operator.backends.nats.backend import address_of
 from symfed_operator.backends.nats.keys import (
     public_key,
@@ -20,8 +19,10 @@ from tests.integration.nats_system import (
     Nodes,
     System,
     federation_of,
+    granted,
     last_head,
     listen,
+    nats_grants,
     new_node,
     running_system,
     with_members,
@@ -43,7 +44,7 @@ async def nodes(system: System) -> AsyncIterator[Nodes]:
 async def test_members_read_each_other_and_the_document(system: System, nodes: Nodes) -> None:
     one, two = new_node(), new_node()
     federation = federation_of(one, two)
-    grants = await system.backend.apply(federation)
+    grants = await granted(system.backend, federation)
     document = Signed(payload="e30=", key="0" * 16, sig="c2ln")
     await system.backend.publish_document(federation, document)
 
@@ -71,7 +72,7 @@ async def test_members_read_each_other_and_the_document(system: System, nodes: N
 async def test_the_document_is_published_once_and_wakes_readers(system: System, nodes: Nodes) -> None:
     node = new_node()
     federation = federation_of(node)
-    grant = (await system.backend.apply(federation))[node.member.uuid]
+    grant = (await granted(system.backend, federation))[node.member.uuid]
     reader = await nodes.reader(node, grant)
     wakes = await listen(reader, grant.heads)
     for payload in ("MQ==", "MQ==", "Mg=="):
@@ -82,7 +83,7 @@ async def test_the_document_is_published_once_and_wakes_readers(system: System, 
 
 async def test_ask_reaches_the_other_readers_under_the_own_name_only(system: System, nodes: Nodes) -> None:
     one, two = new_node(), new_node()
-    grants = await system.backend.apply(federation_of(one, two))
+    grants = await granted(system.backend, federation_of(one, two))
     asking = await nodes.reader(one, grants[one.member.uuid])
     asked = await nodes.reader(two, grants[two.member.uuid])
     wakes = await listen(asked, f"{grants[two.member.uuid].ask}.*")
@@ -93,7 +94,7 @@ async def test_ask_reaches_the_other_readers_under_the_own_name_only(system: Sys
 
 async def test_a_writer_keeps_to_its_subjects(system: System, nodes: Nodes) -> None:
     one, two = new_node(), new_node()
-    grants = await system.backend.apply(federation_of(one, two))
+    grants = await granted(system.backend, federation_of(one, two))
     writer = await nodes.writer(one, grants[one.member.uuid])
     jetstream = writer.jetstream(timeout=REFUSED)
     await jetstream.publish("head", b"kept", timeout=WAIT)
@@ -117,27 +118,27 @@ async def test_a_member_that_takes_all_its_connections_harms_nobody_else(
 ) -> None:
     greedy, other, third = new_node(), new_node(), new_node()
     federation = federation_of(greedy, other)
-    grants = await system.backend.apply(federation)
+    grants = await granted(system.backend, federation)
     for _ in range(8):
         await nodes.writer(greedy, grants[greedy.member.uuid])
     with pytest.raises(nats.errors.Error, match="maximum account active connections exceeded"):
         await nodes.writer(greedy, grants[greedy.member.uuid])
-    with pytest.raises(PartlyAppliedError, match=f"account of member {greedy.member.uuid} ") as caught:
-        await system.backend.apply(with_members(federation, greedy, other, third))
-    assert caught.value.first.reason == "TooManyConnections"
-    assert set(caught.value.grants) == {other.member.uuid, third.member.uuid}
-    writer = await nodes.writer(third, caught.value.grants[third.member.uuid])
+    applied = await system.backend.apply(with_members(federation, greedy, other, third))
+    assert [fault.reason for fault in applied.faults] == ["TooManyConnections"]
+    assert f"account of member {greedy.member.uuid} " in str(applied.faults[0])
+    assert set(applied.grants) == {other.member.uuid, third.member.uuid}
+    writer = await nodes.writer(third, nats_grants(applied)[third.member.uuid])
     await writer.jetstream().publish("head", b"fine")
     remaining = with_members(federation, other, third)
-    await system.backend.remove_member(remaining, greedy.member.seeds)
+    await system.backend.remove_member(remaining, greedy.gone)
     assert public_key(greedy.member.seeds.account) not in await system.accounts()
-    assert set(await system.backend.apply(remaining)) == {other.member.uuid, third.member.uuid}
+    assert set(await granted(system.backend, remaining)) == {other.member.uuid, third.member.uuid}
     assert writer.is_connected
 
 
 async def test_a_forged_reply_subject_changes_nothing_of_another_member(system: System, nodes: Nodes) -> None:
     victim, attacker = new_node(), new_node()
-    grants = await system.backend.apply(federation_of(victim, attacker))
+    grants = await granted(system.backend, federation_of(victim, attacker))
     await (await nodes.writer(victim, grants[victim.member.uuid])).jetstream().publish("head", b"true")
     await (await nodes.writer(attacker, grants[attacker.member.uuid])).jetstream().publish("head", b"false")
     attacking = await nodes.reader(attacker, grants[attacker.member.uuid])
@@ -162,12 +163,12 @@ async def test_a_second_apply_changes_nothing(system: System) -> None:
 async def test_a_third_member_disconnects_nobody(system: System, nodes: Nodes) -> None:
     one, two, three = new_node(), new_node(), new_node()
     federation = federation_of(one, two)
-    grants = await system.backend.apply(federation)
+    grants = await granted(system.backend, federation)
     writer = await nodes.writer(one, grants[one.member.uuid])
     reader = await nodes.reader(two, grants[two.member.uuid])
     wakes = await listen(reader, "head.*")
 
-    grants = await system.backend.apply(with_members(federation, one, two, three))
+    grants = await granted(system.backend, with_members(federation, one, two, three))
     await (await nodes.writer(three, grants[three.member.uuid])).jetstream().publish("head", b"three")
     await writer.jetstream().publish("head", b"one")
     subjects = {(await wakes.next_msg(WAIT)).subject for _ in range(2)}
@@ -180,15 +181,15 @@ async def test_a_third_member_disconnects_nobody(system: System, nodes: Nodes) -
 async def test_a_removed_member_is_cut_and_can_no_longer_be_read(system: System, nodes: Nodes) -> None:
     stays, goes = new_node(), new_node()
     federation = federation_of(stays, goes)
-    grants = await system.backend.apply(federation)
-    granted = grants[goes.member.uuid]
-    writer, reader = await nodes.writer(goes, granted), await nodes.reader(goes, granted)
+    grants = await granted(system.backend, federation)
+    own_grant = grants[goes.member.uuid]
+    writer, reader = await nodes.writer(goes, own_grant), await nodes.reader(goes, own_grant)
     other = await nodes.reader(stays, grants[stays.member.uuid])
     await writer.jetstream().publish("head", b"last words")
     assert await last_head(other, address_of(goes.member.uuid).get) == b"last words"
 
     remaining = with_members(federation, stays)
-    await system.backend.remove_member(remaining, goes.member.seeds)
+    await system.backend.remove_member(remaining, goes.gone)
     await nodes.closed(writer)
     await nodes.closed(reader)
     with pytest.raises(nats.errors.NoRespondersError):
@@ -197,6 +198,6 @@ async def test_a_removed_member_is_cut_and_can_no_longer_be_read(system: System,
     assert public_key(goes.member.seeds.account) not in await system.accounts()
     for connect in (nodes.writer, nodes.reader):
         with pytest.raises(nats.errors.Error, match="Authorization Violation"):
-            await connect(goes, granted)
-    await system.backend.remove_member(remaining, goes.member.seeds)
+            await connect(goes, own_grant)
+    await system.backend.remove_member(remaining, goes.gone)
     await system.backend.apply(remaining)

@@ -39,6 +39,7 @@ from tests.integration.nats_system import (
     Nodes,
     System,
     federation_of,
+    granted,
     last_head,
     new_node,
     running_system,
@@ -97,7 +98,7 @@ async def test_a_missing_stream_is_made_again(system: System) -> None:
 async def test_a_lost_or_changed_account_is_pushed_again(system: System, nodes: Nodes) -> None:
     node = new_node()
     federation = federation_of(node)
-    grants = await system.backend.apply(federation)
+    grants = await granted(system.backend, federation)
     writer = await nodes.writer(node, grants[node.member.uuid])
     await writer.jetstream().publish("head", b"kept")
     connection = await system.system_user()
@@ -118,14 +119,14 @@ async def test_a_lost_or_changed_account_is_pushed_again(system: System, nodes: 
 async def test_everything_survives_a_restart_of_the_server(system: System, nodes: Nodes) -> None:
     node = new_node()
     federation = federation_of(node)
-    grants = await system.backend.apply(federation)
+    grants = await granted(system.backend, federation)
     writer = await nodes.writer(node, grants[node.member.uuid])
     await writer.jetstream().publish("head", b"kept")
     system.server.process.kill()
     system.server.start()
     await nodes.closed(writer)
     pushed = system.pushed()
-    assert await system.backend.apply(federation) == grants
+    assert await granted(system.backend, federation) == grants
     assert system.pushed() == pushed
     reader = await nodes.reader(node, grants[node.member.uuid])
     assert await last_head(reader, address_of(node.member.uuid).get) == b"kept"
@@ -137,7 +138,7 @@ async def test_an_import_without_a_token_gets_no_answer(system: System, nodes: N
     await system.backend.apply(federation)
     stranger = new_node()
     outside = federation_of(stranger)
-    grants = await system.backend.apply(outside)
+    grants = await granted(system.backend, outside)
     # The stranger's readers' account with an import of the other federation's member, but no token for it.
     connection = await system.system_user()
     readers = public_key(outside.seeds.readers_account)
@@ -167,7 +168,7 @@ async def test_an_import_without_a_token_gets_no_answer(system: System, nodes: N
 
 async def test_a_full_stream_refuses_its_writer_alone(system: System, nodes: Nodes) -> None:
     full, other = new_node(), new_node()
-    grants = await system.backend.apply(federation_of(full, other, stream_max_bytes=2 * MIB))
+    grants = await granted(system.backend, federation_of(full, other, stream_max_bytes=2 * MIB))
     jetstream = (await nodes.writer(full, grants[full.member.uuid])).jetstream()
     for _ in range(3):
         await jetstream.publish("data.0", b"x" * (MIB // 2))
@@ -187,7 +188,7 @@ async def test_no_capacity_is_told_before_anything_is_pushed(programs: None, tmp
         with pytest.raises(NoCapacityError, match=r"federation iris needs 67108864 bytes .*maxFileStore"):
             await system.backend.apply(with_members(federation, fits, too_much))
         assert await system.accounts() == before
-        await system.backend.remove_member(with_members(federation, too_much), fits.member.seeds)
+        await system.backend.remove_member(with_members(federation, too_much), fits.gone)
         await system.backend.apply(with_members(federation, too_much))
 
 
@@ -197,8 +198,8 @@ async def test_what_leaves_makes_room_for_what_comes(programs: None, tmp_path: P
         federation = federation_of(goes, stream_max_bytes=64 * MIB)
         await system.backend.apply(federation)
         wanted = with_members(federation, comes)
-        await system.backend.remove_member(wanted, goes.member.seeds)
-        grants = await system.backend.apply(wanted)
+        await system.backend.remove_member(wanted, goes.gone)
+        grants = await granted(system.backend, wanted)
         nodes = Nodes(system.server.url, stack)
         writer = await nodes.writer(comes, grants[comes.member.uuid])
         await writer.jetstream().publish("head", b"there")
@@ -231,7 +232,7 @@ async def test_refused_credentials_and_keys_say_which_secret(system: System) -> 
 async def test_a_server_that_is_down_is_named_and_found_again(system: System, nodes: Nodes) -> None:
     node = new_node()
     federation = federation_of(node)
-    grants = await system.backend.apply(federation)
+    grants = await granted(system.backend, federation)
     writer = await nodes.writer(node, grants[node.member.uuid])
     system.server.stop()
     await nodes.closed(writer)

@@ -18,6 +18,7 @@ from tests.integration.nats_system import (
     Nodes,
     System,
     federation_of,
+    granted,
     new_node,
     running_system,
     with_members,
@@ -30,14 +31,14 @@ async def test_what_is_retained_stays_without_users_and_without_room_for_more(
     async with running_system(tmp_path, "100Mi") as system, AsyncExitStack() as stack:
         kept, empty = new_node(), new_node()
         federation = federation_of(kept, empty, stream_max_bytes=32 * MIB)
-        grants = await system.backend.apply(federation)
+        grants = await granted(system.backend, federation)
         await system.backend.publish_document(federation, Signed(payload="MQ==", key="k", sig="s"))
         nodes = Nodes(system.server.url, stack)
         writer = await nodes.writer(kept, grants[kept.member.uuid])
         await writer.jetstream().publish("head", b"kept")
         for goes, stays in ((kept, (empty,)), (empty, ())):
             for _ in range(2):
-                await system.backend.retain_member(with_members(federation, *stays), goes.member.seeds)
+                await system.backend.retain_member(with_members(federation, *stays), goes.gone)
         for _ in range(2):
             await system.backend.retain(with_members(federation))
         await nodes.closed(writer)
@@ -55,7 +56,7 @@ async def test_what_is_retained_stays_without_users_and_without_room_for_more(
             system.restart()
         assert system.is_healthy()
 
-        await system.backend.remove_member(with_members(federation), kept.member.seeds)
+        await system.backend.remove_member(with_members(federation), kept.gone)
         await system.backend.delete(with_members(federation))
         assert await system.accounts() == set()
         assert system.is_healthy()
@@ -68,7 +69,7 @@ async def test_what_a_server_with_less_room_does_not_serve_is_retained_or_freed_
     async with running_system(tmp_path, "100Mi") as system, AsyncExitStack() as stack:
         node = new_node()
         federation = federation_of(node, stream_max_bytes=60 * MIB)
-        grants = await system.backend.apply(federation)
+        grants = await granted(system.backend, federation)
         writer = await Nodes(system.server.url, stack).writer(node, grants[node.member.uuid])
         await writer.jetstream().publish("head", b"kept")
         await system.backend.close()
@@ -80,7 +81,7 @@ async def test_what_a_server_with_less_room_does_not_serve_is_retained_or_freed_
 
         backend, seeds = system.backend, node.member.seeds
         leave = backend.retain_member if retains else backend.remove_member
-        await leave(with_members(federation), seeds)
+        await leave(with_members(federation), node.gone)
         for _ in range(2):
             assert system.is_healthy()
             assert (public_key(seeds.account) in await system.accounts()) is retains

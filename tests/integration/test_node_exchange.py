@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import statsmodels.api as sm
 
+from symfed_operator.backends.base import GoneMember
 from symfed_wire.documents import (
     KeyGeneration,
 )
@@ -174,7 +175,7 @@ async def test_a_removed_member_leaves_the_sum_of_all_others(world: World) -> No
         remaining = tuple(m for m in world.managed.members if m.uuid != world.peers[1].uuid)
         seeds = next(m.seeds for m in world.managed.members if m.uuid == world.peers[1].uuid)
         world.managed = replace(world.managed, members=remaining)
-        await world.backend.remove_member(world.managed, seeds)
+        await world.backend.remove_member(world.managed, GoneMember(seeds))
         nodes[1].kill()
         nodes[1].start()
         assert nodes[1].merged()["digest"] == before

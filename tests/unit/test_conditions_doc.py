@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 TYPES = {
     "Federation": ["Ready", "BackendReady", "NameClaimed", "Secure"],
-    "FederationPeer": ["Ready", "Joined", "NodeReady", "Exchanging", "Granted"],
+    "FederationPeer": ["Ready", "Joined", "BackendReady", "NodeReady", "Exchanging", "Granted"],
 }
 #: what a pod, a container or a StatefulSet says, which `NodeReady` passes on
 FROM_KUBERNETES = {

@@ -2,9 +2,16 @@
 
 import logging
 
-from symfed_operator.backends.base import ManagedFederation, MemberSeeds, NotSupportedError
-from symfed_wire.documents import Signed
-from symfed_wire.join import NatsGrant
+from symfed_operator.backends.base import (
+    Applied,
+    GoneMember,
+    NotSupportedError,
+    WantedFederation,
+    WantedMember,
+)
+from symfed_operator.backends.nats.account import address_of
+from symfed_wire.documents import NatsAddress, Signed
+from symfed_wire.resources import FederationPeer
 
 _log = logging.getLogger(__name__)
 WHAT_TO_DO = (
@@ -17,27 +24,34 @@ WHAT_TO_DO = (
 class AbsentBackend:
     """`Backend` where there is no server; see there. What was never made needs no freeing."""
 
-    async def apply(self, wanted: ManagedFederation) -> dict[str, NatsGrant]:
+    def address_of(self, federation: str, member: WantedMember) -> NatsAddress:
+        """As if there were one."""
+        return address_of(member.uuid)
+
+    def side_of(self, peer: FederationPeer, federation_name: str) -> None:
+        """See `Backend.side_of`."""
+
+    async def apply(self, wanted: WantedFederation) -> Applied:
         """Raises NotSupportedError."""
         raise NotSupportedError(f"federation {wanted.name}: {WHAT_TO_DO}")
 
-    async def publish_document(self, wanted: ManagedFederation, document: Signed) -> None:
+    async def publish_document(self, wanted: WantedFederation, document: Signed) -> None:
         """Raises NotSupportedError."""
         raise NotSupportedError(f"federation {wanted.name}: {WHAT_TO_DO}")
 
-    async def remove_member(self, wanted: ManagedFederation, seeds: MemberSeeds) -> None:
+    async def remove_member(self, wanted: WantedFederation, gone: GoneMember) -> None:
         """Lets a member go; an account from when there was a server stays on its disk."""
         _log.warning("federation %s: a member goes without NATS; an account it had is not freed", wanted.uid)
 
-    async def retain_member(self, wanted: ManagedFederation, seeds: MemberSeeds) -> None:
+    async def retain_member(self, wanted: WantedFederation, gone: GoneMember) -> None:
         """Lets a member go; an account from when there was a server stays as it is."""
         _log.warning("federation %s: a member goes without NATS; its account keeps its users", wanted.uid)
 
-    async def retain(self, wanted: ManagedFederation) -> None:
+    async def retain(self, wanted: WantedFederation) -> None:
         """Lets a federation go, likewise."""
         _log.warning("federation %s goes without NATS; its accounts keep their users", wanted.uid)
 
-    async def delete(self, wanted: ManagedFederation) -> None:
+    async def delete(self, wanted: WantedFederation) -> None:
         """Lets a federation go, likewise."""
         _log.warning("federation %s goes without NATS; accounts it had are not freed", wanted.uid)
 

@@ -1,15 +1,21 @@
 """What a federation's backend must be able to do, and what it is told.
 
-The reconciles see only this file and the backend that they were given.
+The reconciles see only this file and the backends that `choice.py` gives them.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
-from symfed_wire.documents import Signed
+from symfed_wire.documents import AwsAddress, NatsAddress, Signed
 from symfed_wire.errors import SymfedError
-from symfed_wire.join import NatsGrant
+from symfed_wire.join import AwsGrant, AwsMember, NatsGrant, NatsUserKeys
+from symfed_wire.node_config import AwsPlace, NatsLogin
+from symfed_wire.resources import FederationPeer
+
+Address: TypeAlias = NatsAddress | AwsAddress
+Grant: TypeAlias = NatsGrant | AwsGrant
 
 
 class BackendError(SymfedError):
@@ -83,80 +89,139 @@ class FederationSeeds:
     readers_account: str = field(repr=False)
 
 
-class PartlyAppliedError(BackendError):
-    """The streams of some members are not as they must be.
+class CredentialsMissingError(BackendError):
+    """The Secret with the credentials of a backend is not there, or lacks keys."""
 
-    `first` says it of one of them; `grants` are those of all the others, by uuid.
-    """
+    reason = "CredentialsMissing"
 
-    def __init__(self, first: BackendError, grants: dict[str, NatsGrant]) -> None:
-        super().__init__(str(first))
-        self.first = first
-        self.grants = grants
+
+class ExternalNameTakenError(BackendError):
+    """What a federation would make has its name outside already, and is somebody else's."""
+
+    reason = "NameTaken"
 
 
 @dataclass(frozen=True)
-class ManagedMember:
-    """An active member. `writer_key` and `reader_key` are the public nkeys (`U…`) of its two users.
+class WantedMember:
+    """An active member, with the public side that its backend needs: NATS user keys, or its place on AWS.
 
     `issued` is when its object was made; it dates its user JWTs, so that they are the same every time.
     """
 
     uuid: str
     seeds: MemberSeeds
-    writer_key: str
-    reader_key: str
     issued: datetime
+    users: NatsUserKeys | None = None
+    aws: AwsMember | None = None
 
 
 @dataclass(frozen=True)
-class ManagedFederation:
-    """A federation on the NATS that the operator administers, with its *active* members.
+class GoneMember:
+    """A member that goes; `uuid` is unknown of one whose account was retained before."""
 
-    `uid` is that of the Federation object; `stream_max_bytes` bounds what each member may store.
+    seeds: MemberSeeds
+    uuid: str = ""
+
+
+@dataclass(frozen=True)
+class WantedFederation:
+    """A federation with its *active* members.
+
+    `uid` is that of the Federation object; `stream_max_bytes` bounds what each member may store on NATS.
     """
 
     uid: str
     name: str
     seeds: FederationSeeds
     stream_max_bytes: int
-    members: tuple[ManagedMember, ...] = ()
+    members: tuple[WantedMember, ...] = ()
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What a backend made: grants by member uuid, and an error for each member that has none.
+
+    `notes` are for the administrator, and stop nothing.
+    """
+
+    grants: Mapping[str, Grant]
+    faults: tuple[BackendError, ...] = ()
+    topic_arn: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 class Backend(Protocol):
-    """Level-based: each call observes first and changes only what differs. Raises BackendError."""
+    """The admin's side. Level-based: each call observes first and changes only what differs.
 
-    async def apply(self, wanted: ManagedFederation) -> dict[str, NatsGrant]:
-        """Makes everything that the federation needs; grants by member uuid.
+    Every call but `address_of` and `side_of` may raise BackendError.
+    """
 
-        The grants carry the *advertised* hosts: the operator's own nodes get the internal ones instead.
-        Raises PartlyAppliedError when only some members' streams fail.
+    def address_of(self, federation: str, member: WantedMember) -> Address:
+        """Where the others find a member; `federation` is the uid of the Federation object."""
+        ...
+
+    def side_of(self, peer: FederationPeer, federation_name: str) -> AwsMember | None:
+        """The place on AWS of a peer that is hosted here; None where there is no such thing."""
+        ...
+
+    async def apply(self, wanted: WantedFederation) -> Applied:
+        """Makes everything that the federation needs. A member's own fault costs that member alone.
+
+        NATS grants carry the *advertised* hosts: the operator's own nodes get the internal ones instead.
         """
         ...
 
-    async def publish_document(self, wanted: ManagedFederation, document: Signed) -> None:
+    async def publish_document(self, wanted: WantedFederation, document: Signed) -> None:
         """Publishes the federation document, unless the stored one is the same. After `apply`."""
         ...
 
-    async def remove_member(self, wanted: ManagedFederation, seeds: MemberSeeds) -> None:
-        """Cuts a member's users and frees its stream and account; it is skipped if listed in `wanted`.
+    async def remove_member(self, wanted: WantedFederation, gone: GoneMember) -> None:
+        """Cuts a member off and frees what it had; it is skipped if listed in `wanted`.
 
         Needs no `apply` before, so that what leaves makes room for what comes.
         """
         ...
 
-    async def retain_member(self, wanted: ManagedFederation, seeds: MemberSeeds) -> None:
-        """Cuts a member's users and shrinks its account to what it stores; what stores nothing is freed."""
+    async def retain_member(self, wanted: WantedFederation, gone: GoneMember) -> None:
+        """Cuts a member off and keeps what it has stored, with room for nothing more."""
         ...
 
-    async def retain(self, wanted: ManagedFederation) -> None:
-        """Frees the readers' account and shrinks the federation's to what it stores."""
+    async def retain(self, wanted: WantedFederation) -> None:
+        """Frees what the federation has beside its stored snapshots, and keeps those."""
         ...
 
-    async def delete(self, wanted: ManagedFederation) -> None:
-        """Frees all streams, then all accounts: those of the members in `wanted`, readers', federation's."""
+    async def delete(self, wanted: WantedFederation) -> None:
+        """Frees everything, of the members in `wanted` too."""
         ...
 
     async def close(self) -> None:
         """Closes connections."""
+        ...
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a node is told beside its grant."""
+
+    nats_login: NatsLogin | None = None
+    aws_place: AwsPlace | None = None
+
+
+class PeerSide(Protocol):
+    """What a hosted peer's own operator does for it, with the peer's own credentials.
+
+    It was made for one peer and its JoinAnswer. `apply` and `delete` may raise BackendError.
+    """
+
+    @property
+    def told(self) -> Told:
+        """What the peer's node needs to use it."""
+        ...
+
+    async def apply(self) -> str:
+        """Makes what the peer itself must have, from the newest document; says what is as it must be."""
+        ...
+
+    async def delete(self, *, retains: bool) -> None:
+        """Frees it, and what the peer has stored too, unless it `retains` that. After it has left."""
         ...

@@ -3,7 +3,6 @@
 from datetime import UTC, datetime, timedelta
 
 from symfed_operator.conditions import false, is_same_status, next_conditions, summary, true
-from symfed_operator.customer import NamespaceObject
 from symfed_operator.federation_status import (
     Outside,
     name_taken,
@@ -13,7 +12,7 @@ from symfed_operator.federation_status import (
     standing_conditions,
     unsupported_conditions,
 )
-from symfed_wire.kube import JsonObject
+from symfed_operator.namespaces import NamespaceObject
 from symfed_wire.resources import Federation, FederationStatus, PeerStatus, find_condition
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -54,10 +53,7 @@ def test_the_nodes_condition_and_the_order_make_no_difference() -> None:
 
 
 def test_what_is_not_supported() -> None:
-    aws: JsonObject = {"region": "us-east-1", "bucket": "b", "roleArn": "r"}
     for spec in (
-        {"nats": {"hosts": ["nats://x"]}},
-        {"nats": None, "aws": aws},
         {"secureSum": True},
         {"privacy": {"mode": "HIPAA"}},
         {"contract": ["COUNT(a) > 5"]},
@@ -93,11 +89,11 @@ def test_a_namespace_without_the_label_is_no_customers() -> None:
 
 def test_insecure_is_no_reason_for_not_ready() -> None:
     conditions = [
-        *standing_conditions()[:1],
+        *standing_conditions(_federation())[:1],
         false("Secure", "SharedAccount"),
         true("BackendReady", "Current"),
     ]
-    status = next_status(_federation(), conditions, Outside("A1", 2), NOW)
+    status = next_status(_federation(), conditions, Outside("A1", None, 2), NOW)
     ready = find_condition(status.conditions, "Ready")
     assert ready is not None
     assert (ready.status, ready.observed_generation) == ("True", 3)

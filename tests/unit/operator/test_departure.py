@@ -11,7 +11,9 @@ import pytest
 from pydantic import JsonValue
 
 from symfed_operator import departure
+from symfed_operator.backends.absent import AbsentBackend
 from symfed_operator.backends.base import FederationSeeds
+from symfed_operator.backends.choice import Backends
 from symfed_operator.backends.nats.keys import new_user_seed
 from symfed_operator.calls import Calls
 from symfed_operator.context import Context
@@ -27,7 +29,7 @@ from symfed_wire.documents import (
 )
 from symfed_wire.envelope import envelope
 from symfed_wire.join import JoinAnswer, NatsGrant
-from symfed_wire.kube import EVENTS, PEERS, JsonObject, Resource
+from symfed_wire.kube import EVENTS, PEERS, JsonObject, Kube, Resource
 from symfed_wire.names import FINALIZER
 from symfed_wire.resources import FederationPeer
 
@@ -103,6 +105,10 @@ class _World:
     @property
     def kube(self) -> "_World":
         return self
+
+    @property
+    def backends(self) -> Backends:
+        return Backends(cast("Kube", self), AbsentBackend())
 
     @property
     def records(self) -> "_World":

@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from pydantic import JsonValue
 
 from symfed_operator.backends.base import FederationSeeds
+from symfed_operator.backends.nats.account import address_of
 from symfed_operator.documents import ActiveMember, is_still_good, read_document, with_next_document
 from symfed_operator.records import FederationRecord, new_federation_record
 from symfed_wire.documents import FederationDocument
@@ -32,7 +33,8 @@ def _federation(**spec: JsonValue) -> Federation:
 def _member(number: int, *, is_hosted: bool = False, sealing: X25519PrivateKey = SEALING) -> ActiveMember:
     public = base64.b64encode(sealing.public_key().public_bytes_raw()).decode()
     made = NOW + timedelta(minutes=number)
-    return ActiveMember(UUIDS[number], f"p{number}", IDENTITY_KEY, public, is_hosted, made)
+    uuid = UUIDS[number]
+    return ActiveMember(uuid, f"p{number}", IDENTITY_KEY, public, is_hosted, made, address_of(uuid))
 
 
 def _next(record: FederationRecord, *members: ActiveMember, **spec: JsonValue) -> FederationRecord:

@@ -113,7 +113,7 @@ async def test_an_answer_that_is_not_the_admins_is_a_refusal() -> None:
         await _ask(_granting(_answer(OTHER.document_key)))
     with pytest.raises(InvitationRefusedError, match="does not open"):
         await _ask(lambda _: _response(200, envelope(200, values={"join": "AAAA"}).to_json()))
-    with pytest.raises(InvitationRefusedError, match="no NATS"):
+    with pytest.raises(InvitationRefusedError, match="neither NATS nor AWS"):
         await _ask(_granting(_answer(nats=None)))
 
 

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from symfed_operator.backends.base import FederationSeeds
+from symfed_operator.backends.nats.account import address_of
 from symfed_operator.customer import GatewaySecrets, gateway_role, gateway_role_binding
 from symfed_operator.documents import ActiveMember, read_document, with_next_document
 from symfed_operator.manifests import (
@@ -139,8 +140,12 @@ def test_the_federation_document_is_as_approved() -> None:
     record = new_federation_record(FederationSeeds("a", "s", "r"))
     made = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
     members = [
-        ActiveMember(f"00000000-0000-4000-8000-00000000000{number}", name, KEY, KEY, is_hosted, made)
-        for number, (name, is_hosted) in enumerate([("elsewhere", False), ("here", True), ("gone", False)])
+        ActiveMember(uuid, name, KEY, KEY, is_hosted, made, address_of(uuid))
+        for uuid, name, is_hosted in (
+            ("00000000-0000-4000-8000-000000000000", "elsewhere", False),
+            ("00000000-0000-4000-8000-000000000001", "here", True),
+            ("00000000-0000-4000-8000-000000000002", "gone", False),
+        )
     ]
     for active in (members, members[:2]):
         record = with_next_document(record, FEDERATION, active, made)

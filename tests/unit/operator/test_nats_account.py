@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from symfed_operator.backends.base import ManagedFederation, ManagedMember
+from symfed_operator.backends.base import WantedFederation, WantedMember
 from symfed_operator.backends.nats import account
 from symfed_operator.backends.nats.jwt import decode, says_the_same
 from symfed_operator.backends.nats.keys import (
@@ -17,6 +17,7 @@ from symfed_operator.backends.nats.keys import (
     new_user_seed,
     public_key,
 )
+from symfed_wire.join import NatsUserKeys
 
 ISSUED = datetime(2026, 1, 2, tzinfo=UTC)
 NOW = ISSUED + timedelta(hours=3)
@@ -24,15 +25,14 @@ OPERATOR_SEED = new_seed(OPERATOR)
 ONE, TWO = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"
 
 
-def member(uuid: str) -> ManagedMember:
-    return ManagedMember(
-        uuid, new_member_seeds(), public_key(new_user_seed()), public_key(new_user_seed()), ISSUED
-    )
+def member(uuid: str) -> WantedMember:
+    users = NatsUserKeys(writer=public_key(new_user_seed()), reader=public_key(new_user_seed()))
+    return WantedMember(uuid, new_member_seeds(), ISSUED, users)
 
 
 @pytest.fixture
-def federation() -> ManagedFederation:
-    return ManagedFederation("uid", "iris", new_federation_seeds(), 1 << 24, (member(TWO), member(ONE)))
+def federation() -> WantedFederation:
+    return WantedFederation("uid", "iris", new_federation_seeds(), 1 << 24, (member(TWO), member(ONE)))
 
 
 def claims(token: str) -> dict[str, Any]:
@@ -43,7 +43,7 @@ def rights(key: dict[str, Any]) -> tuple[list[str], list[str]]:
     return key["template"]["pub"]["allow"], key["template"]["sub"]["allow"]
 
 
-def test_a_member_stores_so_much_and_its_writer_may_only_publish(federation: ManagedFederation) -> None:
+def test_a_member_stores_so_much_and_its_writer_may_only_publish(federation: WantedFederation) -> None:
     one = federation.members[1]
     said = claims(account.member_account(federation, one, OPERATOR_SEED, NOW))
     assert said["iss"] == public_key(OPERATOR_SEED)
@@ -60,7 +60,7 @@ def test_a_member_stores_so_much_and_its_writer_may_only_publish(federation: Man
     assert "imports" not in said["nats"]
 
 
-def test_what_is_exported_needs_a_token(federation: ManagedFederation) -> None:
+def test_what_is_exported_needs_a_token(federation: WantedFederation) -> None:
     for token in (
         account.member_account(federation, federation.members[0], OPERATOR_SEED, NOW),
         account.federation_account(federation, OPERATOR_SEED, NOW),
@@ -72,14 +72,14 @@ def test_what_is_exported_needs_a_token(federation: ManagedFederation) -> None:
         ]
 
 
-def test_the_federations_own_account_is_small_and_has_no_roles(federation: ManagedFederation) -> None:
+def test_the_federations_own_account_is_small_and_has_no_roles(federation: WantedFederation) -> None:
     said = claims(account.federation_account(federation, OPERATOR_SEED, NOW))["nats"]
     assert said["limits"]["disk_storage"] == 16 << 20
     assert said["signing_keys"] == [public_key(federation.seeds.signing)]
 
 
 def test_the_readers_account_stores_nothing_and_imports_by_signed_tokens(
-    federation: ManagedFederation,
+    federation: WantedFederation,
 ) -> None:
     said = claims(account.readers_account(federation, OPERATOR_SEED, NOW))
     assert "disk_storage" not in said["nats"]["limits"]
@@ -103,7 +103,7 @@ def test_the_readers_account_stores_nothing_and_imports_by_signed_tokens(
     assert "exp" not in token
 
 
-def test_a_reader_asks_under_its_own_name_only(federation: ManagedFederation) -> None:
+def test_a_reader_asks_under_its_own_name_only(federation: WantedFederation) -> None:
     roles = claims(account.readers_account(federation, OPERATOR_SEED, NOW))["nats"]["signing_keys"]
     assert [role["key"] for role in roles] == [
         public_key(federation.members[1].seeds.reader_role),
@@ -116,7 +116,7 @@ def test_a_reader_asks_under_its_own_name_only(federation: ManagedFederation) ->
         )
 
 
-def test_nobody_may_open_connections_without_end(federation: ManagedFederation) -> None:
+def test_nobody_may_open_connections_without_end(federation: WantedFederation) -> None:
     seeds = federation.members[0].seeds
     tokens = (
         account.member_account(federation, federation.members[0], OPERATOR_SEED, NOW),
@@ -127,15 +127,15 @@ def test_nobody_may_open_connections_without_end(federation: ManagedFederation) 
     assert [claims(token)["nats"]["limits"]["conn"] for token in tokens] == [8, 8, 24, 8]
 
 
-def test_users_carry_no_rights_of_their_own(federation: ManagedFederation) -> None:
+def test_users_carry_no_rights_of_their_own(federation: WantedFederation) -> None:
     one = federation.members[1]
     granted = account.grant(federation, one, ("nats://outside:4222",))
+    assert one.users is not None
     for token, user, role, owner in (
-        (granted.writer_jwt, one.writer_key, one.seeds.writer_role, one.seeds.account),
-        (granted.reader_jwt, one.reader_key, one.seeds.reader_role, federation.seeds.readers_account),
+        (granted.writer_jwt, one.users.writer, one.seeds.writer_role, one.seeds.account),
+        (granted.reader_jwt, one.users.reader, one.seeds.reader_role, federation.seeds.readers_account),
     ):
-        assert token is not None
-        said = claims(token)
+        said = claims(token or "")
         assert (said["sub"], said["iss"], said["name"]) == (user, public_key(role), ONE)
         assert said["nats"] == {"issuer_account": public_key(owner), "type": "user", "version": 2}
         assert "exp" not in said
@@ -143,12 +143,12 @@ def test_users_carry_no_rights_of_their_own(federation: ManagedFederation) -> No
     assert granted.hosts == ("nats://outside:4222",)
 
 
-def test_a_grant_is_the_same_every_time(federation: ManagedFederation) -> None:
+def test_a_grant_is_the_same_every_time(federation: WantedFederation) -> None:
     one = federation.members[1]
     assert account.grant(federation, one, ()) == account.grant(federation, one, ())
 
 
-def test_claims_say_the_same_every_time_and_in_any_order_of_members(federation: ManagedFederation) -> None:
+def test_claims_say_the_same_every_time_and_in_any_order_of_members(federation: WantedFederation) -> None:
     turned = dataclasses.replace(federation, members=federation.members[::-1])
     assert says_the_same(
         account.readers_account(federation, OPERATOR_SEED, NOW),
@@ -156,14 +156,14 @@ def test_claims_say_the_same_every_time_and_in_any_order_of_members(federation: 
     )
 
 
-def test_the_operators_own_user_lives_for_minutes(federation: ManagedFederation) -> None:
+def test_the_operators_own_user_lives_for_minutes(federation: WantedFederation) -> None:
     seeds = federation.seeds
     said = claims(account.operator_user(public_key(new_user_seed()), seeds.account, seeds.signing, NOW))
     assert said["exp"] == int((NOW + timedelta(minutes=5)).timestamp())
     assert said["iss"] == public_key(seeds.signing)
 
 
-def test_a_going_account_has_neither_storage_nor_roles(federation: ManagedFederation) -> None:
+def test_a_going_account_has_neither_storage_nor_roles(federation: WantedFederation) -> None:
     seeds = federation.members[0].seeds
     token = account.account_without_storage("x", seeds.account, seeds.signing, OPERATOR_SEED, NOW)
     said = claims(token)["nats"]
@@ -172,7 +172,7 @@ def test_a_going_account_has_neither_storage_nor_roles(federation: ManagedFedera
     assert "exports" not in said
 
 
-def test_seeds_never_show_in_a_representation(federation: ManagedFederation) -> None:
+def test_seeds_never_show_in_a_representation(federation: WantedFederation) -> None:
     one = federation.members[0].seeds
     for text, seeds in ((repr(federation), federation.seeds.__dict__), (repr(one), one.__dict__)):
         assert not any(seed in text for seed in seeds.values())

@@ -5,7 +5,14 @@ from typing import cast
 
 import pytest
 
-from symfed_operator.backends.base import BackendError, ManagedFederation, MemberSeeds, UnreachableError
+from symfed_operator.backends.base import (
+    Backend,
+    BackendError,
+    GoneMember,
+    MemberSeeds,
+    UnreachableError,
+    WantedFederation,
+)
 from symfed_operator.backends.nats.keys import new_federation_seeds, new_member_seeds
 from symfed_operator.context import Context
 from symfed_operator.errors import raise_first
@@ -15,11 +22,12 @@ from symfed_operator.records import FederationRecord, MemberRecord, Stored, new_
 from symfed_operator.removal import remove_members
 from symfed_operator.retention import with_retained
 from symfed_wire.documents import Signed
+from symfed_wire.errors import SymfedError
 from symfed_wire.kube_errors import ConflictError
 from symfed_wire.resources import FederationPeer
 
 DOCUMENT = Signed(payload="e30=", key="k", sig="s")
-WANTED = ManagedFederation("u1", "iris", new_federation_seeds(), 1 << 24)
+WANTED = WantedFederation("u1", "iris", new_federation_seeds(), 1 << 24)
 
 
 @dataclass
@@ -34,16 +42,16 @@ class _Outside:
     done: list[str] = field(default_factory=list)
     is_full: bool = False
 
-    async def remove_member(self, _wanted: ManagedFederation, seeds: MemberSeeds) -> None:
-        if seeds == self.broken:
+    async def remove_member(self, _wanted: WantedFederation, gone: GoneMember) -> None:
+        if gone.seeds == self.broken:
             raise UnreachableError("no answer")
-        self.removed.append(seeds)
+        self.removed.append(gone.seeds)
         self.done.append("cut and freed")
 
-    async def retain_member(self, _wanted: ManagedFederation, seeds: MemberSeeds) -> None:
-        self.retained.append(seeds)
+    async def retain_member(self, _wanted: WantedFederation, gone: GoneMember) -> None:
+        self.retained.append(gone.seeds)
 
-    async def publish_document(self, _wanted: ManagedFederation, _document: Signed) -> None:
+    async def publish_document(self, _wanted: WantedFederation, _document: Signed) -> None:
         if self.is_full:
             raise BackendError("stream is full")
         self.done.append("document")
@@ -56,10 +64,6 @@ class _Outside:
         self.queued.append(key)
 
     @property
-    def backend(self) -> "_Outside":
-        return self
-
-    @property
     def records(self) -> "_Outside":
         return self
 
@@ -67,8 +71,9 @@ class _Outside:
     def queue(self) -> "_Outside":
         return self
 
-    def context(self) -> Context:
-        return cast("Context", self)
+    async def remove(self, *leaving: LeavingMember, retains: bool = False) -> list[SymfedError]:
+        context, backend = cast("Context", self), cast("Backend", self)
+        return await remove_members(context, backend, WANTED, DOCUMENT, leaving, retains=retains)
 
 
 def _leaving(name: str) -> LeavingMember:
@@ -81,7 +86,7 @@ def _leaving(name: str) -> LeavingMember:
 async def test_one_that_cannot_be_removed_stops_no_other() -> None:
     first, second = _leaving("first"), _leaving("second")
     outside = _Outside(broken=first.stored.record.seeds)
-    faults = await remove_members(outside.context(), WANTED, DOCUMENT, [first, second], retains=False)
+    faults = await outside.remove(first, second)
     assert [fault.reason for fault in faults] == ["Unreachable"]
     assert outside.deleted == ["member-second"]
     assert outside.queued == [Key("peer", "n", "second")]
@@ -90,7 +95,7 @@ async def test_one_that_cannot_be_removed_stops_no_other() -> None:
 async def test_what_a_retained_member_stored_stays() -> None:
     leaving = _leaving("first")
     outside = _Outside()
-    assert await remove_members(outside.context(), WANTED, DOCUMENT, [leaving], retains=True) == []
+    assert await outside.remove(leaving, retains=True) == []
     assert (outside.removed, outside.retained) == ([], [leaving.stored.record.seeds])
     assert outside.deleted == ["member-first"]
 
@@ -108,13 +113,13 @@ def test_the_keys_of_what_stays_are_in_the_federations_record_once() -> None:
 
 async def test_the_others_hear_of_it_first_and_the_record_goes_last() -> None:
     outside = _Outside()
-    assert await remove_members(outside.context(), WANTED, DOCUMENT, [_leaving("first")], retains=False) == []
+    assert await outside.remove(_leaving("first")) == []
     assert outside.done == ["document", "cut and freed", "record"]
 
 
 async def test_a_document_that_cannot_be_published_stops_no_removal() -> None:
     outside = _Outside(is_full=True)
-    assert await remove_members(outside.context(), WANTED, DOCUMENT, [_leaving("first")], retains=False) == []
+    assert await outside.remove(_leaving("first")) == []
     assert outside.done == ["cut and freed", "record"]
 
 

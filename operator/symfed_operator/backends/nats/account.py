@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from pydantic import JsonValue
 
-from symfed_operator.backends.base import ManagedFederation, ManagedMember, MemberSeeds
+from symfed_operator.backends.base import BackendError, MemberSeeds, WantedFederation, WantedMember
 from symfed_operator.backends.nats.jwt import Claims, encode
 from symfed_operator.backends.nats.keys import public_key
 from symfed_wire.documents import NatsAddress
@@ -42,15 +42,16 @@ def address_of(uuid: str) -> NatsAddress:
     return NatsAddress(get=f"get.{uuid}", head=f"head.{uuid}")
 
 
-def grant(federation: ManagedFederation, member: ManagedMember, hosts: tuple[str, ...]) -> NatsGrant:
+def grant(federation: WantedFederation, member: WantedMember, hosts: tuple[str, ...]) -> NatsGrant:
     """What a member is told. Its user JWTs are the same every time."""
+    users, seeds = member.users, member.seeds
+    if users is None:
+        raise BackendError(f"member {member.uuid} has no keys of NATS users")
     return NatsGrant(
         hosts=hosts,
-        writer_jwt=_scoped_user(
-            member, member.writer_key, member.seeds.writer_role, public_key(member.seeds.account)
-        ),
+        writer_jwt=_scoped_user(member, users.writer, seeds.writer_role, public_key(seeds.account)),
         reader_jwt=_scoped_user(
-            member, member.reader_key, member.seeds.reader_role, public_key(federation.seeds.readers_account)
+            member, users.reader, seeds.reader_role, public_key(federation.seeds.readers_account)
         ),
         stream=STREAM,
         data=DATA,
@@ -62,7 +63,7 @@ def grant(federation: ManagedFederation, member: ManagedMember, hosts: tuple[str
 
 
 def member_account(
-    federation: ManagedFederation, member: ManagedMember, operator: str, issued: datetime
+    federation: WantedFederation, member: WantedMember, operator: str, issued: datetime
 ) -> str:
     """Token of a member's own account; `operator` is the seed of the operator's signing key."""
     subjects: list[JsonValue] = [*SLOTS, HEAD]
@@ -78,7 +79,7 @@ def member_account(
     )
 
 
-def federation_account(federation: ManagedFederation, operator: str, issued: datetime) -> str:
+def federation_account(federation: WantedFederation, operator: str, issued: datetime) -> str:
     """Token of the account that holds the federation document."""
     return encode(
         "account",
@@ -90,7 +91,7 @@ def federation_account(federation: ManagedFederation, operator: str, issued: dat
     )
 
 
-def readers_account(federation: ManagedFederation, operator: str, issued: datetime) -> str:
+def readers_account(federation: WantedFederation, operator: str, issued: datetime) -> str:
     """Token of the readers' account: it stores nothing and imports from all the others."""
     readers = public_key(federation.seeds.readers_account)
     members = sorted(federation.members, key=lambda member: member.uuid)
@@ -218,7 +219,7 @@ def _role(seed: str, name: str, *, publish: list[JsonValue], subscribe: list[Jso
     }
 
 
-def _scoped_user(member: ManagedMember, user: str, role: str, account: str) -> str:
+def _scoped_user(member: WantedMember, user: str, role: str, account: str) -> str:
     # Rights and limits come from the role; a scoped user that carries any is refused.
     return encode(
         "user",

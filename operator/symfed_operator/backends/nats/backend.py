@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from symfed_operator.backends.base import (
+    Applied,
     BackendError,
-    ManagedFederation,
-    ManagedMember,
+    GoneMember,
+    Grant,
     MemberSeeds,
     NoCapacityError,
-    PartlyAppliedError,
+    WantedFederation,
+    WantedMember,
 )
 from symfed_operator.backends.nats.account import (
     FEDERATION_MAX_BYTES,
@@ -29,8 +31,8 @@ from symfed_operator.backends.nats.jwt import says_the_same
 from symfed_operator.backends.nats.keys import public_key
 from symfed_operator.backends.nats.streams import Stream, stream_of
 from symfed_operator.backends.nats.system import Storage, SystemUser
-from symfed_wire.documents import Signed
-from symfed_wire.join import NatsGrant
+from symfed_wire.documents import NatsAddress, Signed
+from symfed_wire.resources import FederationPeer
 
 __all__ = ["NatsBackend", "NatsSettings", "address_of"]
 
@@ -87,7 +89,14 @@ class NatsBackend:
         """Closes the connection."""
         await self._system.close()
 
-    async def apply(self, wanted: ManagedFederation) -> dict[str, NatsGrant]:
+    def address_of(self, federation: str, member: WantedMember) -> NatsAddress:
+        """See `Backend.address_of`."""
+        return address_of(member.uuid)
+
+    def side_of(self, peer: FederationPeer, federation_name: str) -> None:
+        """See `Backend.side_of`."""
+
+    async def apply(self, wanted: WantedFederation) -> Applied:
         """See `Backend.apply`."""
         operator, now = self._settings.operator_signing_seed, datetime.now(UTC)
         storing = _storing_accounts(wanted)
@@ -116,10 +125,10 @@ class NatsBackend:
                 await stream.ensure()
 
         await ensure_stream(_federation_account(wanted))
-        grants: dict[str, NatsGrant] = {}
+        grants: dict[str, Grant] = {}
         faults: list[BackendError] = []
 
-        async def serve(member: ManagedMember) -> None:
+        async def serve(member: WantedMember) -> None:
             try:
                 await ensure_stream(_member_account(wanted, member))
             except BackendError as error:  # a member can fill its own account and take all its connections
@@ -130,37 +139,35 @@ class NatsBackend:
         await _each(serve(member) for member in wanted.members)
         if faults and not grants:
             raise faults[0]
-        if faults:
-            raise PartlyAppliedError(faults[0], grants)
-        return grants
+        return Applied(grants, tuple(faults))
 
-    async def publish_document(self, wanted: ManagedFederation, document: Signed) -> None:
+    async def publish_document(self, wanted: WantedFederation, document: Signed) -> None:
         """See `Backend.publish_document`."""
         async with self._stream(_federation_account(wanted)) as stream:
             await stream.publish_document(document)
 
-    async def remove_member(self, wanted: ManagedFederation, seeds: MemberSeeds) -> None:
+    async def remove_member(self, wanted: WantedFederation, gone: GoneMember) -> None:
         """See `Backend.remove_member`."""
-        await self._cut_reader(wanted, seeds)
-        await self._free(_leaving_account(wanted, seeds))
+        await self._cut_reader(wanted, gone.seeds)
+        await self._free(_leaving_account(wanted, gone.seeds))
 
-    async def retain_member(self, wanted: ManagedFederation, seeds: MemberSeeds) -> None:
+    async def retain_member(self, wanted: WantedFederation, gone: GoneMember) -> None:
         """See `Backend.retain_member`."""
-        await self._cut_reader(wanted, seeds)
-        await self._shrink(_leaving_account(wanted, seeds))
+        await self._cut_reader(wanted, gone.seeds)
+        await self._shrink(_leaving_account(wanted, gone.seeds))
 
-    async def retain(self, wanted: ManagedFederation) -> None:
+    async def retain(self, wanted: WantedFederation) -> None:
         """See `Backend.retain`."""
         await self._free_readers(wanted)
         await self._shrink(_federation_account(wanted))
 
-    async def delete(self, wanted: ManagedFederation) -> None:
+    async def delete(self, wanted: WantedFederation) -> None:
         """See `Backend.delete`."""
         await self._free_readers(wanted)
         for account in _storing_accounts(wanted):
             await self._free(account)
 
-    async def _cut_reader(self, wanted: ManagedFederation, seeds: MemberSeeds) -> None:
+    async def _cut_reader(self, wanted: WantedFederation, seeds: MemberSeeds) -> None:
         """The readers' account without a member."""
         if await self._system.look_up(public_key(wanted.seeds.readers_account)) is None:
             return
@@ -172,12 +179,12 @@ class NatsBackend:
         remaining = tuple(member for member, token in zip(others, known, strict=True) if token is not None)
         await self._push_readers(dataclasses.replace(wanted, members=remaining), datetime.now(UTC))
 
-    async def _free_readers(self, wanted: ManagedFederation) -> None:
+    async def _free_readers(self, wanted: WantedFederation) -> None:
         readers = public_key(wanted.seeds.readers_account)
         if await self._system.look_up(readers) is not None:
             await self._system.delete([readers])
 
-    async def _push_readers(self, wanted: ManagedFederation, now: datetime) -> None:
+    async def _push_readers(self, wanted: WantedFederation, now: datetime) -> None:
         token = readers_account(wanted, self._settings.operator_signing_seed, now)
         await self._push(public_key(wanted.seeds.readers_account), token)
 
@@ -249,21 +256,21 @@ async def _each(calls: Iterable[Awaitable[None]]) -> None:
             raise result
 
 
-def _federation_account(wanted: ManagedFederation) -> _Account:
+def _federation_account(wanted: WantedFederation) -> _Account:
     seeds = wanted.seeds
     return _Account(f"federation {wanted.name}", seeds.account, seeds.signing, FEDERATION_MAX_BYTES)
 
 
-def _member_account(wanted: ManagedFederation, member: ManagedMember) -> _Account:
+def _member_account(wanted: WantedFederation, member: WantedMember) -> _Account:
     seeds = member.seeds
     return _Account(f"member {member.uuid}", seeds.account, seeds.signing, wanted.stream_max_bytes)
 
 
-def _leaving_account(wanted: ManagedFederation, seeds: MemberSeeds) -> _Account:
+def _leaving_account(wanted: WantedFederation, seeds: MemberSeeds) -> _Account:
     return _Account(f"a removed member of {wanted.name}", seeds.account, seeds.signing)
 
 
-def _storing_accounts(wanted: ManagedFederation) -> list[_Account]:
+def _storing_accounts(wanted: WantedFederation) -> list[_Account]:
     return [
         _federation_account(wanted),
         *(_member_account(wanted, member) for member in wanted.members),
