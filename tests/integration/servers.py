@@ -56,10 +56,20 @@ def wait_until(is_so: Callable[[], bool], what: str, seconds: float = START_SECO
 class Process:
     """One program with its log. It can be started again after `stop` or `kill`."""
 
-    def __init__(self, name: str, arguments: list[str], log: Path) -> None:
+    def __init__(
+        self,
+        name: str,
+        arguments: list[str],
+        log: Path,
+        *,
+        path: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """`path` is that of a program which is not a built one; `environment` is the whole of it."""
         self.name = name
         self.log = log
-        self._command = [str(program(name)), *arguments]
+        self._command = [str(path or program(name)), *arguments]
+        self._environment = environment
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -77,7 +87,11 @@ class Process:
         guard = [setpriv, "--pdeathsig", "KILL", "--"] if setpriv else []
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*guard, *self._command], stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
+                [*guard, *self._command],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=self._environment,
             )
         try:
             wait_until(lambda: self._is_alive() and is_ready(), "not ready")
