@@ -2,10 +2,13 @@
 
 import hashlib
 import re
+from typing import Final
 
 from symfed_wire.join import AwsMember
 from symfed_wire.resources import Aws, FederationPeer
 
+FEDERATION_TAG: Final = "symfed.dev/federation"  # uid of the Federation object
+PEER_TAG: Final = "symfed.dev/peer"  # uuid of the peer
 _LONGEST_QUEUE = 80
 _DEAD_LETTERS = "-dlq"
 _HASH_LENGTH = 8
@@ -31,7 +34,7 @@ def dead_letter_name(queue: str) -> str:
     return f"{queue}{_DEAD_LETTERS}"
 
 
-def partition(region: str) -> str:
+def partition_of(region: str) -> str:
     """The first part of an ARN after `arn`."""
     if region.startswith("cn-"):
         return "aws-cn"
@@ -40,12 +43,12 @@ def partition(region: str) -> str:
 
 def queue_arn(region: str, account: str, name: str) -> str:
     """The ARN of a queue."""
-    return f"arn:{partition(region)}:sqs:{region}:{account}:{name}"
+    return f"arn:{partition_of(region)}:sqs:{region}:{account}:{name}"
 
 
 def topic_arn(region: str, account: str, federation_name: str) -> str:
     """The ARN of a federation's topic."""
-    return f"arn:{partition(region)}:sns:{region}:{account}:{federation_name}"
+    return f"arn:{partition_of(region)}:sns:{region}:{account}:{federation_name}"
 
 
 def aws_member(aws: Aws, account: str, federation_name: str, peer: FederationPeer) -> AwsMember:
@@ -57,3 +60,18 @@ def aws_member(aws: Aws, account: str, federation_name: str, peer: FederationPee
         bucket=aws.bucket,
         queue_arn=queue_arn(aws.region, account, name),
     )
+
+
+def federation_prefix(federation: str) -> str:
+    """All keys of a federation, by its uid, begin with this in every bucket."""
+    return f"{federation}/"
+
+
+def peer_prefix(federation: str, peer: str) -> str:
+    """All keys of one peer, by its uuid."""
+    return f"{federation_prefix(federation)}{peer}/"
+
+
+def statement_id(federation: str) -> str:
+    """The Sid of our statement in a bucket's policy; a Sid has letters and digits only."""
+    return f"symfed{federation.replace('-', '')}"
