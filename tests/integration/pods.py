@@ -17,6 +17,7 @@ from typing import Any, Self
 
 import httpx
 
+from symfed_wire.envelope import envelope
 from tests.integration.servers import ControlPlane, free_port
 
 LOOK_SECONDS = 0.2
@@ -274,8 +275,9 @@ class ServiceProxy:
         await _send(send, response.status_code, kept, response.content)
 
 
-# Nothing listens there; a Service refuses the connection, which one address for all cannot do.
-_NO_ENDPOINT = (503, [(b"retry-after", b"1")], b"")
+# Nothing listens there; a Service refuses the connection, which one address for all cannot do. So what a node
+# says that does nothing yet: anything else would be a proxy's word, with which a call may have been done.
+_NO_ENDPOINT = (503, [(b"retry-after", b"1")], envelope(503, "the node does not listen yet").to_json())
 
 
 async def _send(send: Any, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
