@@ -15,7 +15,14 @@ from symfed_api import manifests
 from symfed_api.errors import NotReadyError, RefusedError
 from symfed_api.gateway import Gateway
 from symfed_api.inviting import read_federation_keys
-from symfed_api.objects import find_peer, find_project, list_peers, poll, read_secret_text
+from symfed_api.objects import (
+    find_federation,
+    find_peer,
+    find_project,
+    list_peers,
+    poll,
+    read_secret_text,
+)
 from symfed_wire.documents import canonical_json
 from symfed_wire.errors import MalformedError, UnsealError
 from symfed_wire.federation_map import TOKEN
@@ -86,12 +93,13 @@ async def admit(gateway: Gateway, customer: str, project: str, body: bytes) -> s
     if keys is None:
         raise NotReadyError(f"Federation {federation} has no keys yet")
     try:
-        request = open_join(asked.peer, keys[0], asked.fed_req_token, JoinRequest)
+        request = open_join(asked.peer, keys.join_key, asked.fed_req_token, JoinRequest)
     except (UnsealError, MalformedError) as error:
         raise InvitationRefusedError(str(error)) from None
+    await _check_backend(gateway.kube, namespace, federation, request)
     await _claim(gateway.kube, namespace, invitation_claim(asked.fed_req_token), request)
     answer = await _wait_for_grant(gateway, namespace, request.peer_uuid)
-    return seal_join(answer, keys[0], asked.fed_req_token)
+    return seal_join(answer, keys.join_key, asked.fed_req_token)
 
 
 def keys_digest(request: JoinRequest) -> str:
@@ -166,6 +174,15 @@ async def _check_schema(
         raise InvitationRefusedError(str(error)) from None
     except ConflictError:
         return  # the peer is there already; whether it is this one's is checked after the claim
+
+
+async def _check_backend(kube: Kube, namespace: str, name: str, request: JoinRequest) -> None:
+    """Whether a peer comes with what the federation's backend needs of it."""
+    federation = await find_federation(kube, namespace, name)
+    if federation is None:
+        raise InvitationRefusedError("the federation is gone")
+    if (federation.spec.aws is None) != (request.aws is None):
+        raise InvitationRefusedError("the peer is on another backend than the federation")
 
 
 async def _check_not_member(kube: Kube, namespace: str, federation: str, uuid: str, claim: str) -> None:

@@ -77,6 +77,13 @@ class TakenError(CallError):
     status = 409
 
 
+class BlockedError(CallError):
+    """Waiting does not help: the text says what is wrong, and somebody must mend it first."""
+
+    reason = "Blocked"
+    status = 409
+
+
 class TooLargeError(CallError):
     """The body is larger than the gateway takes."""
 

@@ -51,7 +51,9 @@ def describe(peer: FederationPeer, federation: Federation | None, stats: JsonObj
         "aws_access_key": _MASK if aws else "",
         "aws_secret_key": _MASK if aws else "",
         "aws_queue_url": "",
-        "aws_topic_arn": (federation.status.topic_arn or "") if federation else "",
+        "aws_topic_arn": (federation.status.topic_arn or "")
+        if federation
+        else told.get(manifests.FEDERATION_TOPIC, ""),
         "s3_bucket": aws.bucket if aws else "",
         "conditions": [condition.to_json() for condition in peer.status.conditions],
     }

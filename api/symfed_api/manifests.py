@@ -8,7 +8,8 @@ from typing import Final
 
 from pydantic import JsonValue
 
-from symfed_wire.federation_map import AwsSide, CreateMap, JoinMap, LocalPeer
+from symfed_wire.backend_keys import AwsSide
+from symfed_wire.federation_map import CreateMap, JoinMap, LocalPeer
 from symfed_wire.join import JoinRequest
 from symfed_wire.kube import CONFIG_MAPS, SECRETS, JsonObject, Resource
 from symfed_wire.names import (
@@ -47,6 +48,7 @@ REQUEST_DIGEST: Final = "symfed.dev/request-digest"
 FEDERATION_NAME: Final = "symfed.dev/federation-name"
 FEDERATION_SCHEDULE: Final = "symfed.dev/federation-schedule"
 FEDERATION_SECURE_SUM: Final = "symfed.dev/federation-secure-sum"
+FEDERATION_TOPIC: Final = "symfed.dev/federation-topic"  # only on AWS
 
 
 def request_digest(secret_key: str, call: str, keys: Mapping[str, JsonValue], *query: str | None) -> str:
@@ -75,6 +77,7 @@ def federation(parsed: CreateMap, namespace: str, digest: str, *, is_managed: bo
             region=parsed.aws.region,
             bucket=parsed.aws.bucket,
             account_id=parsed.aws.account_id,
+            endpoint_url=parsed.aws.endpoint_url,
             credentials_secret_ref=credentials,
         ),
         deletion_policy="Delete",
@@ -109,6 +112,8 @@ def joined_peer(parsed: JoinMap, namespace: str, digest: str) -> JsonObject:
         FEDERATION_SCHEDULE: parsed.schedule,
         FEDERATION_SECURE_SUM: parsed.invitation.get("fed_use_smpc", "false"),
     }
+    if parsed.aws is not None:
+        annotations[FEDERATION_TOPIC] = parsed.invitation["aws_topic_arn"]
     spec = FederationPeerSpec(
         invitation_secret_ref=ObjectRef(name=invitation_secret(name, digest)),
         aws=_peer_aws(parsed.aws, credentials_secret(name, digest)),
@@ -212,6 +217,7 @@ def _peer_aws(side: AwsSide | None, credentials: str) -> PeerAws | None:
         region=side.region,
         bucket=side.bucket,
         account_id=side.account_id,
+        endpoint_url=side.endpoint_url,
         credentials_secret_ref=ObjectRef(name=credentials),
     )
 

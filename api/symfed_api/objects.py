@@ -159,13 +159,18 @@ async def take_away(kube: Kube, namespace: str, made: Sequence[JsonObject]) -> N
             _logger.warning("%s %s/%s is left behind: %s", item["kind"], namespace, _name(item), error)
 
 
-async def read_secret_text(kube: Kube, namespace: str, name: str, key: str) -> str | None:
-    """One entry of a Secret; None while it, or the right to read it, is not there."""
+async def find_secret(kube: Kube, namespace: str, name: str) -> JsonObject | None:
+    """A Secret; None while it, or the right to read it, is not there."""
     try:
-        secret = await kube.get(SECRETS, namespace, name)
+        return await kube.get(SECRETS, namespace, name)
     except (NotFoundError, ForbiddenError):
         return None
-    return secret_text(secret, key)
+
+
+async def read_secret_text(kube: Kube, namespace: str, name: str, key: str) -> str | None:
+    """One entry of a Secret; None while it, or the right to read it, is not there."""
+    secret = await find_secret(kube, namespace, name)
+    return None if secret is None else secret_text(secret, key)
 
 
 def secret_text(secret: JsonObject, key: str) -> str | None:

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Final
 
-from symfed_wire.resources import Condition, FederationPeer, find_condition
+from symfed_wire.resources import Condition, Federation, FederationPeer, find_condition
 
 # While a volume is bound or an account is made, a pod is refused for some seconds and then started.
 SETTLING: Final = timedelta(seconds=10)
@@ -22,6 +22,31 @@ _STANDING_STILL: Final = frozenset(
 _WITHOUT_PLACE: Final = frozenset(
     {"InvitationRefused", "InvitationIncomplete", "Removed", "RecordDamaged", "SignatureInvalid", "Malformed"}
 )
+# Reasons of a Federation's Ready that stay until somebody does something.
+_BLOCKED: Final = frozenset(
+    {
+        *(
+            "NoCustomer",
+            "NameTaken",
+            "RecordDamaged",
+            "SignatureInvalid",
+            "Malformed",
+            "Forbidden",
+            "Invalid",
+        ),
+        *("AuthorizationFailed", "CredentialsMissing", "JetStreamDisabled", "NoCapacity"),
+        *("AccessDenied", "WrongRegion", "WrongAccount", "BucketMissing", "PolicyTooLarge"),
+    }
+)
+
+
+def is_blocked(federation: Federation, ready: Condition) -> bool:
+    """Whether a Federation stays as it is however long one waits.
+
+    Not while the operator has not looked at its last change.
+    """
+    is_seen = ready.observed_generation in (None, federation.metadata.generation)
+    return is_seen and ready.reason in _BLOCKED
 
 
 def standstill(peer: FederationPeer, now: datetime) -> Condition | None:

@@ -108,6 +108,33 @@ CASES = [
         400,
         "aws_region: missing; aws_secret_key: missing; s3_bucket: missing",
     ),
+    Case(
+        "a malformed side on AWS",
+        create(
+            nats_hosts=None,
+            aws_access_key="never/shown",
+            aws_secret_key="never-shown",
+            aws_session_token="never\tshown",
+            aws_region="Mars",
+            aws_id="12",
+            s3_bucket="Rows",
+            aws_endpoint_url="ftp://h",
+        ),
+        400,
+        "aws_region: 'mars' is not a region such as US_EAST_1 or us-east-1; "
+        "aws_id: '12' is not an account id of 12 digits; "
+        "aws_access_key: not an access key id of letters and digits; "
+        "aws_session_token: not a session token of printable characters; "
+        "s3_bucket: 'Rows' is not a bucket's name: lower case letters, digits, - and .; "
+        "aws_endpoint_url: 'ftp://h' is not http(s)://host:port",
+    ),
+    Case(
+        "a malformed login of somebody else's NATS",
+        create(nats_sec_nkey_seed="never-shown", nats_tls_ca="never-shown"),
+        400,
+        "nats_sec_nkey_seed: not the seed of a NATS user: SU and 56 letters and digits; "
+        "nats_tls_ca: not certificates in PEM",
+    ),
     Case("a project that is there", create(ADMIN), 409, taken("bad-maps-1", ADMIN)),
     Case(
         "a federation's name that is taken",
@@ -153,6 +180,18 @@ def test_a_join_names_every_fault_of_its_invitation(joiner: Target) -> None:
     text = (
         f"fed_name: {unchanged}; sync_sched: missing; fed_secret_key: not 16 bytes in base64; "
         f"fed_rest_url: {unchanged}; fed_req_token: {unchanged}; fed_local_type: 'tpu' is not cpu or gpu"
+    )
+    check(joiner, Case("", lambda target: target.client.create_join(keys, "joined"), 400, text))
+
+
+def test_a_join_on_aws_names_every_fault_too(joiner: Target) -> None:
+    keys = {"aws_access_key": "AKIA", "aws_region": "US_EAST_1", "aws_topic_arn": "iris", "fed_name": "iris"}
+    unchanged = "missing; pass the opened invitation on unchanged"
+    text = (
+        f"sync_sched: missing; fed_secret_key: {unchanged}; fed_rest_url: {unchanged}; "
+        f"fed_req_token: {unchanged}; "
+        f"aws_topic_arn: 'iris' is not a topic's ARN; aws_topic_region: {unchanged}; "
+        "aws_id: missing; aws_secret_key: missing; s3_bucket: missing"
     )
     check(joiner, Case("", lambda target: target.client.create_join(keys, "joined"), 400, text))
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Mapping
 from typing import Final
 
 GROUP: Final = "symfed.dev"
@@ -22,6 +23,15 @@ RECONCILE: Final = "symfed.dev/reconcile"  # value `paused`: the operator leaves
 CUSTOMER_KEY: Final = "secretKey"  # symfed-customer: base64 text of 16 bytes
 JOIN_KEY: Final = "secretKey"  # <name>-federation: base64 text of the invitations' fed_secret_key
 DOCUMENT_KEY: Final = "documentKey"  # <name>-federation: base64 text of the Ed25519 public key
+# Secret of `spec.nats.credentialsSecretRef`: its keys, each with the key of a map or invitation that says the
+# same. Under the latter the operator puts them into <name>-federation, for the invitations.
+NATS_LOGIN_KEYS: Final[Mapping[str, str]] = {
+    "user": "nats_sec_user",
+    "password": "nats_sec_passwd",
+    "token": "nats_sec_token",
+    "nkeySeed": "nats_sec_nkey_seed",
+    "ca.crt": "nats_tls_ca",
+}
 NODE_FILE: Final = "node.json"  # <name>-node: symfed_wire.node_config.NodeConfig
 TOKEN_KEY: Final = "token"  # noqa: S105 - <name>-token: the name of a key, no secret
 GRANT_FILE: Final = "join.json"  # remote-<uuid>-grant: symfed_wire.join.JoinAnswer

@@ -10,12 +10,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from symfed_api.admission import Claim, InvitationRefusedError, check_claim, keys_digest
 from symfed_api.errors import TooManyFailuresError
 from symfed_api.federation_info import describe
-from symfed_api.inviting import ReadyFederation, invitation_keys
 from symfed_api.jobs import merge_values
 from symfed_api.leaving import LeaveRefusedError, check_leave, claimed_uuid
 from symfed_api.limit import BURST, SECONDS_PER_FAILURE, FailureLimit
 from symfed_wire.documents import LEAVE_CONTEXT, Leave, sign_document
-from symfed_wire.join import JoinRequest, NatsUserKeys
+from symfed_wire.join import AwsMember, JoinRequest, NatsUserKeys
 from symfed_wire.kube import JsonObject
 from symfed_wire.resources import Federation, FederationPeer
 
@@ -44,33 +43,6 @@ def request(uuid: str = UUID, name: str = "hospital") -> JoinRequest:
     )
 
 
-def test_the_keys_of_a_managed_federations_invitation() -> None:
-    ready = ReadyFederation(federation(), "KEY", "DOCUMENT")
-    keys = invitation_keys(ready, "http://h/x/createPolicies", "FEDTOKEN00", "nats://out:4222")
-    assert keys == {
-        "sync_sched": "m30",
-        "fed_name": "iris",
-        "fed_secret_key": "KEY",
-        "fed_rest_url": "http://h/x/createPolicies",
-        "fed_req_token": "FEDTOKEN00",
-        "fed_document_key": "DOCUMENT",
-        "nats_hosts": "nats://out:4222",
-        "nats_req_timeout": "30",
-        "nats_stream_max_memory": "1073741824",
-    }
-
-
-def test_the_keys_of_other_invitations() -> None:
-    nats = {"hosts": ["nats://a:1", "nats://b:2"]}
-    ready = ReadyFederation(federation(nats=nats, encryptMessages=True, secureSum=True), "KEY", "DOCUMENT")
-    keys = invitation_keys(ready, "u", "t", "nats://out:4222")
-    assert (keys["nats_hosts"], keys["fed_encrypt"], keys["fed_use_smpc"]) == (
-        "nats://a:1,nats://b:2",
-        "true",
-        "true",
-    )
-
-
 def claim(uuid: str = "", digest: str = "", *, hours: float = 1) -> Claim:
     """A claim that expires in some hours."""
     return Claim(expires=NOW + timedelta(hours=hours), federation="iris", uuid=uuid, digest=digest)
@@ -82,6 +54,21 @@ def test_who_may_claim() -> None:
     check_claim(claim(UUID, own), request(), NOW)
     check_claim(claim(UUID, own, hours=-1), request(), NOW)  # expiry concerns unclaimed tokens only
     check_claim(claim(UUID, own), request(name="renamed"), NOW)
+
+
+def aws_request(**changes: str) -> JoinRequest:
+    """A join request of a peer on AWS."""
+    aws = {"account_id": "1" * 12, "region": "us-east-1", "bucket": "rows", "queue_arn": "arn:aws:sqs:q"}
+    update = {"nats_user_keys": None, "aws": AwsMember.model_validate(aws | changes)}
+    return request().model_copy(update=update)
+
+
+@pytest.mark.parametrize("key", ["account_id", "region", "bucket", "queue_arn"])
+def test_a_claim_is_for_one_place_on_aws(key: str) -> None:
+    own = claim(UUID, keys_digest(aws_request()))
+    check_claim(own, aws_request(), NOW)
+    with pytest.raises(InvitationRefusedError, match=r"^Invitation refused$"):
+        check_claim(own, aws_request(**{key: "another"}), NOW)
 
 
 @pytest.mark.parametrize(

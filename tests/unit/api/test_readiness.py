@@ -1,4 +1,4 @@
-"""For which conditions of a peer a call waits, and for which it is answered at once."""
+"""For which conditions of a peer or federation a call waits, and for which it is answered at once."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from symfed_api.readiness import SETTLING, not_ready_text, standstill
-from symfed_wire.resources import Condition, FederationPeer
+from symfed_api.readiness import SETTLING, is_blocked, not_ready_text, standstill
+from symfed_wire.resources import Condition, Federation, FederationPeer
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 CONDITIONS_DOC = Path(__file__).parents[3] / "docs" / "conditions.md"
@@ -101,3 +101,30 @@ def test_without_a_place_there_is_no_node(
 )
 def test_the_caller_is_told_what_holds_the_node_up(conditions: list[tuple[str, str, str]], why: str) -> None:
     assert not_ready_text(peer(*conditions), "seen", NOW) == f"Project p1 is not ready: {why}"
+
+
+BLOCKED = {
+    *("NoCustomer", "NameTaken", "RecordDamaged", "SignatureInvalid", "Malformed", "Forbidden", "Invalid"),
+    *("AuthorizationFailed", "CredentialsMissing", "JetStreamDisabled", "NoCapacity"),
+    *("AccessDenied", "WrongRegion", "WrongAccount", "BucketMissing", "PolicyTooLarge"),
+}
+PASSING = {
+    *("Current", "NotSupported", "HasMembers", "Unreachable", "TooManyConnections", "BackendFailed"),
+    *("KubernetesError", "Throttled"),
+}
+
+
+def test_every_documented_reason_of_a_federation_is_decided_here() -> None:
+    section = CONDITIONS_DOC.read_text().partition("### BackendReady\n")[2].partition("\n### ")[0]
+    assert set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) <= BLOCKED | PASSING
+
+
+@pytest.mark.parametrize(("reasons", "is_so"), [(BLOCKED, True), (PASSING, False)])
+def test_which_federations_are_not_waited_for(reasons: set[str], is_so: bool) -> None:
+    spec = {"name": "iris", "schedule": "m1", "nats": {"managed": {}}}
+    item = Federation.model_validate({"metadata": {"name": "iris", "generation": 2}, "spec": spec})
+    for reason in reasons:
+        ready = Condition(type="Ready", status="False", reason=reason, observed_generation=2)
+        assert is_blocked(item, ready) is is_so, reason
+        older = ready.model_copy(update={"observed_generation": 1})
+        assert not is_blocked(item, older), "the operator has not looked at the last change"

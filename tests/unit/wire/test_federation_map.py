@@ -221,7 +221,7 @@ def test_without_a_pid_the_project_is_called_after_the_federation() -> None:
 
 def test_an_older_invitation_is_understood_and_says_what_it_lacks() -> None:
     old = json.loads(VECTORS["invitation_v1"]["plaintext"])
-    own = {"aws_access_key": "A", "aws_secret_key": "S", "aws_region": "us-east-1", "s3_bucket": "b"}
+    own = {"aws_access_key": "A", "aws_secret_key": "S", "aws_region": "us-east-1", "s3_bucket": "rows"}
     with pytest.raises(FederationMapError) as caught:
         parse_join_map(old | own, "p2")
     assert str(caught.value) == (
