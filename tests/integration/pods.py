@@ -171,7 +171,8 @@ class PodRunner:
         volumes = {volume["name"]: volume for volume in spec["volumes"]}
         for volume in volumes.values():
             if "secret" in volume:
-                _write_secret(client, namespace, volume["secret"]["secretName"], folder)
+                target = folder / "aws" if volume["name"] == "aws" else folder
+                _write_secret(client, namespace, volume["secret"]["secretName"], target)
         claims = [
             v["persistentVolumeClaim"]["claimName"] for v in volumes.values() if "persistentVolumeClaim" in v
         ]
@@ -190,6 +191,7 @@ class PodRunner:
             "SYMFED_NODE_TOKEN": str(folder / "token"),
             "SYMFED_DATA": str(data),
             "SYMFED_LISTEN": f"127.0.0.1:{port}",
+            **({"SYMFED_AWS_CREDENTIALS": str(folder / "aws")} if "aws" in volumes else {}),
             **self._environment,
             **self._changes.get((namespace, name), {}),
         }
@@ -293,6 +295,7 @@ async def _break_off(send: Any) -> None:
 
 def _write_secret(client: httpx.Client, namespace: str, name: str, folder: Path) -> None:
     secret = client.get(f"/api/v1/namespaces/{namespace}/secrets/{name}").raise_for_status().json()
+    folder.mkdir(exist_ok=True)
     for key, value in secret.get("data", {}).items():
         path = folder / key
         path.touch(mode=0o600)

@@ -79,8 +79,8 @@ _NOT_AUTHORIZED: Final = re.compile(r"not authorized to perform: ([\w:-]+)(?: on
 
 _REMEDIES: Final = {
     AwsReason.CREDENTIALS_REFUSED: (
-        "AWS does not know these credentials: check the access key, the secret key and the session token, which"
-        " temporary ones need and others must not have"
+        "AWS does not know these credentials: check the access key, the secret key and the session token,"
+        " which temporary ones need and others must not have"
     ),
     AwsReason.CREDENTIALS_EXPIRED: (
         "the credentials have expired: give new ones, or use a role, whose credentials renew themselves"

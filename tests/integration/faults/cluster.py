@@ -16,9 +16,9 @@ TRACE = "Traceback (most recent call last)"
 
 @dataclass(frozen=True)
 class Leftovers:
-    """What a federation makes beside its objects: NATS accounts, and the operator's records."""
+    """What a federation makes beside its objects: things outside, by name, and the operator's records."""
 
-    accounts: frozenset[str]
+    outside: frozenset[str]
     records: frozenset[str]
 
 
@@ -108,16 +108,16 @@ class Cluster:
 
     def stream_files(self, before: "Leftovers") -> list[Path]:
         """The files of the streams that were made since then."""
-        made = self.accounts() - before.accounts
+        made = self.accounts() - before.outside
         files = self.nats_folder.joinpath("jetstream").rglob("*")
         return [path for path in files if path.is_file() and made & set(path.parts)]
 
-    def leftovers(self) -> Leftovers:
-        """Everything that may stay behind."""
+    def records(self) -> frozenset[str]:
+        """The operator's records."""
         secrets = self.get(f"/api/v1/namespaces/{self._system}/secrets")["items"]
         names = (str(secret["metadata"]["name"]) for secret in secrets)
         kinds = ("fed-", "member-", "peer-")
-        return Leftovers(self.accounts(), frozenset(name for name in names if name.startswith(kinds)))
+        return frozenset(name for name in names if name.startswith(kinds))
 
 
 class NewLines:

@@ -15,6 +15,7 @@ from symfed_wire.client import Client
 from symfed_wire.client.results import SyncStats
 from symfed_wire.frames import DataFrame
 from tests.integration.faults.cluster import Cluster, Leftovers, NewLines
+from tests.integration.faults.outside import ManagedNats, Outside
 from tests.integration.line import Line, namespace_of
 from tests.integration.pods import Pod
 from tests.integration.servers import ServerError, wait_until
@@ -108,6 +109,7 @@ class Peers:
     line: Line
     name: str
     cluster: Cluster
+    outside: Outside
     before: Leftovers
     peers: list[Peer] = field(default_factory=list)
 
@@ -129,13 +131,12 @@ class Peers:
 
     def create(self, **settings: Any) -> Self:
         """The admin's call."""
-        hosts = {"nats_hosts": self.line.nats}
-        self.admin.client.create(self.admin.pid, self.name, "d1", {**hosts, **settings})
+        self.admin.client.create(self.admin.pid, self.name, "d1", {**self.outside.founding, **settings})
         return self
 
     def join(self, peer: Peer) -> None:
         """Invite a peer, and let it join."""
-        peer.client.join(self.invitation(), pid=peer.pid)
+        peer.client.join(self.invitation(), self.outside.joining, pid=peer.pid)
 
     def invitation(self) -> dict[str, Any]:
         """A new one, opened."""
@@ -174,14 +175,16 @@ class Peers:
 
     def new_records(self) -> frozenset[str]:
         """The operator's records that were made since the beginning."""
-        return self.cluster.leftovers().records - self.before.records
+        return self.cluster.records() - self.before.records
 
     def check(self) -> None:
         """All agree on what was acknowledged, and everything was made once."""
         self.settle()
         self.cluster.check_objects(self.name, [(peer.namespace, peer.pid) for peer in self])
-        made = len(self.cluster.accounts() - self.before.accounts)
-        assert made == 2 + len(self.peers), f"{made} accounts were made for {len(self.peers)} members"
+        made = self.outside.made() - self.before.outside
+        assert len(made) == self.outside.expected(len(self.peers)), (
+            f"made for {len(self.peers)} members: {made}"
+        )
 
     def remove(self) -> None:
         """Delete all projects, the admin's last."""
@@ -190,10 +193,10 @@ class Peers:
             self.peers.pop()
 
 
-def peers_of(line: Line, name: str, stack: ExitStack, count: int) -> Peers:
+def peers_of(line: Line, name: str, stack: ExitStack, count: int, outside: Outside) -> Peers:
     """Peers that are not created yet; they belong to the two customers in turn."""
     cluster, customers = Cluster(line), list(line.customers.values())
-    found = Peers(line, name, cluster, cluster.leftovers())
+    found = Peers(line, name, cluster, outside, Leftovers(outside.made(), cluster.records()))
     for number, side in enumerate(("north", "south", "west")[:count]):
         customer = customers[min(number, 1)]
         client = Client(line.url, customer.name, customer.secret_key, patience=PATIENCE)
@@ -209,6 +212,7 @@ def federation(
     count: int = 2,
     documents: int = 0,
     expected: tuple[str, ...] = (),
+    outside: Outside | None = None,
     **settings: Any,
 ) -> Iterator[Peers]:
     """A federation of `count` peers that have exchanged once.
@@ -217,7 +221,7 @@ def federation(
     printed a trace. `documents` is how many new versions of the document the test itself causes, `expected`
     names traces that it causes.
     """
-    with checked(line, name, count=count, expected=expected) as peers:
+    with checked(line, name, count=count, expected=expected, outside=outside) as peers:
         peers.create(**settings)
         for peer in peers.peers[1:]:
             peers.join(peer)
@@ -228,17 +232,24 @@ def federation(
 
 
 @contextmanager
-def checked(line: Line, name: str, *, count: int = 2, expected: tuple[str, ...] = ()) -> Iterator[Peers]:
+def checked(
+    line: Line,
+    name: str,
+    *,
+    count: int = 2,
+    expected: tuple[str, ...] = (),
+    outside: Outside | None = None,
+) -> Iterator[Peers]:
     """Peers that the block itself creates and joins; see `federation` for the checks."""
     lines = NewLines(line)
     with ExitStack() as stack:
-        peers = peers_of(line, name, stack, count)
+        peers = peers_of(line, name, stack, count, outside or ManagedNats(line))
         try:
             yield peers
             if peers.peers:
                 peers.check()
                 peers.remove()
-            assert peers.cluster.leftovers() == peers.before
+            assert Leftovers(peers.outside.made(), peers.cluster.records()) == peers.before
         except BaseException:
             print(line.logs())
             raise
