@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Final
 
+from symfed_wire.aws_errors import AwsReason
 from symfed_wire.resources import Condition, Federation, FederationPeer, find_condition
 
 # While a volume is bound or an account is made, a pod is refused for some seconds and then started.
@@ -34,8 +35,9 @@ _BLOCKED: Final = frozenset(
             "Forbidden",
             "Invalid",
         ),
-        *("AuthorizationFailed", "CredentialsMissing", "JetStreamDisabled", "NoCapacity"),
-        *("AccessDenied", "WrongRegion", "WrongAccount", "BucketMissing", "PolicyTooLarge"),
+        *("AuthorizationFailed", "CredentialsMissing", "JetStreamDisabled", "NoCapacity", "PolicyTooLarge"),
+        *(AwsReason.CREDENTIALS_REFUSED, AwsReason.CREDENTIALS_EXPIRED, AwsReason.ACCESS_DENIED),
+        *(AwsReason.WRONG_REGION, AwsReason.BUCKET_MISSING, AwsReason.CLOCK_SKEW),
     }
 )
 

@@ -42,6 +42,7 @@ class SecretObject(WireModel):
     """A Secret as it is read."""
 
     metadata: ChildMeta
+    type: str = "Opaque"
     data: Mapping[str, str] = {}
 
     def text(self, key: str) -> str | None:

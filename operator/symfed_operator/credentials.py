@@ -2,9 +2,16 @@
 
 from symfed_operator.backends.access import AwsAccess, AwsKeys
 from symfed_operator.backends.base import CredentialsMissingError
-from symfed_operator.cluster import SecretObject, add_finalizer, remove_finalizer
+from symfed_operator.cluster import (
+    LABEL_MANAGED_BY,
+    MANAGER,
+    SecretObject,
+    add_finalizer,
+    remove_finalizer,
+)
 from symfed_operator.namespaces import read_namespace
 from symfed_wire.kube import FEDERATIONS, PEERS, SECRETS, Kube
+from symfed_wire.names import NATS_LOGIN_KEYS
 from symfed_wire.node_config import NatsLogin
 from symfed_wire.resources import Aws, Federation, FederationPeer, Nats, ObjectRef
 
@@ -49,6 +56,18 @@ async def nats_login(kube: Kube, namespace: str, nats: Nats) -> NatsLogin:
     )
 
 
+def shown_login(login: NatsLogin) -> dict[str, str]:
+    """A login as an invitation carries it: the members of the federation all use it."""
+    texts = {
+        "user": login.user,
+        "password": login.password,
+        "token": login.token,
+        "nkeySeed": login.nkey_seed,
+        "ca.crt": login.ca,
+    }
+    return {NATS_LOGIN_KEYS[key]: text for key, text in texts.items() if text}
+
+
 async def release(kube: Kube, leaving: Federation | FederationPeer) -> None:
     """Let the Secrets go that an object named, unless another object still needs them."""
     namespace = leaving.metadata.namespace
@@ -80,14 +99,29 @@ async def _read(kube: Kube, namespace: str, name: str) -> SecretObject:
     if found is None:
         raise CredentialsMissingError(f"Secret {namespace}/{name} with the credentials is missing: create it")
     secret = SecretObject.model_validate(found)
+    _check_meant(secret)
     if secret.metadata.deletion_timestamp is None:
         await add_finalizer(kube, SECRETS, secret.metadata)
     return secret
 
 
+def _check_meant(secret: SecretObject) -> None:
+    """What is in it is sent to hosts that the spec names, so it must have been made for that.
+
+    Who may write a Federation could else read any Secret with a `token`, such as a ServiceAccount's.
+    """
+    is_ours = secret.metadata.labels.get(LABEL_MANAGED_BY) == MANAGER
+    if secret.type != "Opaque" or is_ours:
+        kind = "the operator's own" if is_ours else f"of type {secret.type}"
+        meta = secret.metadata
+        raise CredentialsMissingError(
+            f"Secret {meta.namespace}/{meta.name} is {kind} and no credentials: name one of type Opaque"
+        )
+
+
 def _text(secret: SecretObject, key: str) -> str | None:
     text = secret.text(key)
-    return None if text is None else text.strip() or None
+    return None if text is None else text.strip("\r\n") or None  # a file's end; blanks may be meant
 
 
 def _aws_keys(secret: SecretObject) -> AwsKeys:

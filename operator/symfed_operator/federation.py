@@ -15,7 +15,7 @@ from symfed_operator.cluster import (
 )
 from symfed_operator.conditions import false, is_same_status, true
 from symfed_operator.context import Context
-from symfed_operator.credentials import release
+from symfed_operator.credentials import nats_login, release, shown_login
 from symfed_operator.documents import is_still_good, read_document, with_next_document
 from symfed_operator.errors import noting, raise_first
 from symfed_operator.federation_status import (
@@ -228,7 +228,12 @@ async def _store_answer(context: Context, member: ListedMember, new: JoinAnswer)
 async def _apply_federation_secret(
     context: Context, federation: Federation, record: FederationRecord
 ) -> None:
+    """What the gateway puts into invitations; a login that they carry too, whoever made its Secret."""
     texts = {JOIN_KEY: record.join_key, DOCUMENT_KEY: record.document_key}
+    if federation.spec.nats is not None:
+        texts |= shown_login(
+            await nats_login(context.kube, federation.metadata.namespace, federation.spec.nats)
+        )
     await apply_child(context.kube, SECRETS, federation_secret_manifest(federation, texts))
 
 

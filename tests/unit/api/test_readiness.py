@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from symfed_api.readiness import SETTLING, is_blocked, not_ready_text, standstill
+from symfed_wire.aws_errors import AwsReason
 from symfed_wire.resources import Condition, Federation, FederationPeer
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -105,18 +106,21 @@ def test_the_caller_is_told_what_holds_the_node_up(conditions: list[tuple[str, s
 
 BLOCKED = {
     *("NoCustomer", "NameTaken", "RecordDamaged", "SignatureInvalid", "Malformed", "Forbidden", "Invalid"),
-    *("AuthorizationFailed", "CredentialsMissing", "JetStreamDisabled", "NoCapacity"),
-    *("AccessDenied", "WrongRegion", "WrongAccount", "BucketMissing", "PolicyTooLarge"),
+    *("AuthorizationFailed", "CredentialsMissing", "JetStreamDisabled", "NoCapacity", "PolicyTooLarge"),
+    *("CredentialsRefused", "CredentialsExpired", "AccessDenied", "WrongRegion", "BucketMissing"),
+    "ClockSkew",
 }
 PASSING = {
     *("Current", "NotSupported", "HasMembers", "Unreachable", "TooManyConnections", "BackendFailed"),
-    *("KubernetesError", "Throttled"),
+    *("KubernetesError", "Throttled", "BackendUnreachable", "AwsFailed", "QueueMissing", "TopicMissing"),
+    "QueueDeletedRecently",
 }
 
 
 def test_every_documented_reason_of_a_federation_is_decided_here() -> None:
     section = CONDITIONS_DOC.read_text().partition("### BackendReady\n")[2].partition("\n### ")[0]
-    assert set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) <= BLOCKED | PASSING
+    reasons = {*re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE), *AwsReason}
+    assert reasons <= BLOCKED | PASSING
 
 
 @pytest.mark.parametrize(("reasons", "is_so"), [(BLOCKED, True), (PASSING, False)])
