@@ -191,7 +191,7 @@ class ControlPlane:
 
     def start(self) -> None:
         """Starts both and waits until the API server serves everything."""
-        _write_server_certificate(self._folder)
+        write_server_certificate(self._folder)
         _write_key(self._folder / "service-accounts.key", ec.generate_private_key(ec.SECP256R1()))
         tokens = self._folder / "tokens.csv"
         tokens.write_text(f"{self._token},admin,admin,system:masters\n")
@@ -308,7 +308,7 @@ def _apiserver_arguments(folder: Path, etcd_url: str, port: int) -> list[str]:
     ]
 
 
-def _write_server_certificate(folder: Path) -> None:
+def write_server_certificate(folder: Path) -> None:
     """A certificate for 127.0.0.1 that vouches for itself, so that it is the CA file as well."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "symfed tests")])

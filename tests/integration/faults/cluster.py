@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from symfed_operator.records import FederationRecord
+from symfed_operator.records import FederationRecord, PeerRecord
 from symfed_wire.documents import FEDERATION_CONTEXT, FederationDocument, verify_document
 from tests.integration.line import Line, namespace_of
 
@@ -71,6 +71,10 @@ class Cluster:
         """The operator's record of a federation."""
         uid = self.get(self.federation_path(name))["metadata"]["uid"]
         return FederationRecord.model_validate_json(self.record(f"fed-{uid}"))
+
+    def peer_record(self, uid: str) -> PeerRecord:
+        """The operator's record of a hosted peer."""
+        return PeerRecord.model_validate_json(self.record(f"peer-{uid}"))
 
     def document(self, name: str) -> FederationDocument:
         """A federation's document, as the operator keeps it."""

@@ -59,6 +59,10 @@ class NatsAdmin:
 
         self._use(self._member(peer), drop)
 
+    def purge(self, peer: Peer) -> None:
+        """Nothing is left in a peer's stream."""
+        self._use(self._member(peer), lambda stream: stream.purge_stream(STREAM))
+
     def fill(self, peer: Peer) -> None:
         """Leave no room in a peer's account."""
 

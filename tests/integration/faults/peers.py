@@ -34,6 +34,12 @@ def new_rows(count: int = BATCH) -> DataFrame:
     return DataFrame(COLUMNS, ("C", "C"), tuple((n * 0.37 % 11, n * n % 17 + n * 0.01) for n in numbers))
 
 
+def wait_for_more(done: Callable[[], int], what: str) -> None:
+    """Until three more batches are acknowledged."""
+    enough = done() + 3
+    wait_until(lambda: done() >= enough, f"{what} does not learn", SECONDS)
+
+
 @dataclass
 class Peer:
     """One project, its customer's client, and how many rows were acknowledged."""

@@ -9,17 +9,11 @@ import pytest
 
 from symfed_wire.client import ApiError, ConnectionFailedError
 from tests.integration.faults.cluster import GROUP
-from tests.integration.faults.peers import SECONDS, Peer, Peers, checked, federation
+from tests.integration.faults.peers import SECONDS, Peer, Peers, checked, federation, wait_for_more
 from tests.integration.line import Line
 from tests.integration.servers import wait_until
 
 TURNS = 2
-
-
-def wait_for_more(done: Callable[[], int], what: str) -> None:
-    """Until three more batches are acknowledged."""
-    enough = done() + 3
-    wait_until(lambda: done() >= enough, f"{what} does not learn", SECONDS)
 
 
 def is_other(file: Path, content: str) -> bool:

@@ -1,0 +1,1 @@
+"""One suite of behaviours for all kinds of backends."""
