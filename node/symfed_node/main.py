@@ -149,7 +149,7 @@ def _make_exchanger(
 def _make_backend(config: NodeConfig, membership: Membership) -> Backend:
     if membership.nats is None:
         raise ConfigurationError("the membership is of a backend that this node does not know")
-    return NatsExchange(config.uuid, membership.nats, config.secrets)
+    return NatsExchange(config.uuid, membership.nats, config.secrets, membership.nats_login)
 
 
 def _say_hello(settings: NodeSettings, config: NodeConfig, project: Project) -> None:

@@ -20,30 +20,23 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from sklearn.datasets import load_iris
 
-from symfed_operator.backends.base import WantedFederation, WantedMember
-from symfed_operator.backends.nats.backend import NatsBackend, NatsSettings, address_of
-from symfed_operator.backends.nats.keys import (
-    OPERATOR,
-    new_federation_seeds,
-    new_member_seeds,
-    new_seed,
-    new_user_seed,
-    public_key,
-)
-from symfed_operator.bootstrap import NatsServerSettings, identity_from, nats_conf
+from symfed_operator.backends.base import WantedMember
+from symfed_operator.backends.nats.keys import new_member_seeds, new_user_seed, public_key
 from symfed_wire.documents import (
     FEDERATION_CONTEXT,
     FederationDocument,
     FederationSettings,
     Member,
+    NatsAddress,
     Signed,
     sign_document,
 )
 from symfed_wire.frames import Cell, DataFrame, ExploreContext, MLContext
 from symfed_wire.join import NatsGrant, NatsUserKeys
 from symfed_wire.node_config import Membership, NodeConfig, PeerSecrets
-from tests.integration.nats_system import granted
-from tests.integration.servers import NatsServer, Process, ServerError, free_port, wait_until
+from tests.integration.external_nats import Way
+from tests.integration.nats_operators import STREAM_MAX_BYTES, NatsOperator, managed_nats, shared_nats
+from tests.integration.servers import NatsServer, ServerError, free_port, wait_until
 
 ISSUED = datetime(2026, 1, 2, tzinfo=UTC)
 NODE_PROGRAM = Path(sys.executable).parent / "symfed-node"
@@ -67,8 +60,7 @@ class PeerIdentity:
         writer, reader = public_key(self.seeds.nats_writer_seed), public_key(self.seeds.nats_reader_seed)
         return WantedMember(self.uuid, new_member_seeds(), ISSUED, NatsUserKeys(writer=writer, reader=reader))
 
-    @property
-    def member(self) -> Member:
+    def member(self, address: NatsAddress) -> Member:
         """The member as the document lists it."""
         identity = Ed25519PrivateKey.from_private_bytes(base64.b64decode(self.seeds.identity_seed))
         sealing = X25519PrivateKey.from_private_bytes(base64.b64decode(self.seeds.sealing_seed))
@@ -77,7 +69,7 @@ class PeerIdentity:
             name=self.name,
             identity_key=to_text(identity.public_key().public_bytes_raw()),
             sealing_key=to_text(sealing.public_key().public_bytes_raw()),
-            nats=address_of(self.uuid),
+            nats=address,
         )
 
 
@@ -98,8 +90,9 @@ def to_text(raw: bytes) -> str:
 class NodeProcess:
     """One `symfed-node`, which can be killed and started again on its volume."""
 
-    def __init__(self, config: NodeConfig, folder: Path) -> None:
+    def __init__(self, config: NodeConfig, folder: Path, poll_seconds: int) -> None:
         folder.mkdir()
+        self._poll_seconds = str(poll_seconds)
         self.config = config
         self.log = folder / "node.log"
         self._folder = folder
@@ -122,6 +115,7 @@ class NodeProcess:
             "SYMFED_DATA": str(self._folder / "data"),
             "SYMFED_LISTEN": f"127.0.0.1:{self._port}",
             "SYMFED_KUBERNETES": "false",
+            "SYMFED_POLL_SECONDS": self._poll_seconds,
             "OPENBLAS_NUM_THREADS": "1",
         }
         with self.log.open("ab") as log:
@@ -216,12 +210,12 @@ class World:
 
     folder: Path
     server: NatsServer
-    backend: NatsBackend
-    managed: WantedFederation
+    operator: NatsOperator
     peers: tuple[PeerIdentity, ...]
     grants: dict[str, NatsGrant]
     key: Ed25519PrivateKey
     document: FederationDocument
+    poll_seconds: int = 120
 
     @property
     def signed(self) -> Signed:
@@ -229,25 +223,30 @@ class World:
 
     async def publish(self, document: FederationDocument) -> None:
         self.document = document
-        await self.backend.publish_document(self.managed, self.signed)
+        await self.operator.publish(self.signed)
 
     async def lose_the_store(self) -> None:
-        """NATS comes back with an empty disk, and the operator makes its accounts and streams again."""
-        await self.backend.close()
+        """NATS comes back with an empty disk, and the operator makes all again."""
+        await self.operator.close()
         self.server.stop()
         shutil.rmtree(self.folder / "nats-data")
         self.server.start()
-        self.grants = await granted(self.backend, self.managed)
+        self.grants = await self.operator.apply()
         await self.publish(self.document)
+
+    def member(self, number: int) -> Member:
+        """A peer as the document lists it."""
+        return next(m for m in self.document.members if m.uuid == self.peers[number].uuid)
 
     def node(self, number: int, folder: str = "") -> NodeProcess:
         peer = self.peers[number]
         membership = Membership(
-            federation=self.managed.uid,
+            federation=self.operator.uid,
             admin=number == 0,
             document_key=to_text(self.key.public_key().public_bytes_raw()),
             document=self.signed,
             nats=self.grants[peer.uuid],
+            nats_login=self.operator.login,
         )
         config = NodeConfig(
             customer="c1",
@@ -260,7 +259,7 @@ class World:
             secrets=peer.seeds,
             membership=membership,
         )
-        return NodeProcess(config, self.folder / (folder or peer.name))
+        return NodeProcess(config, self.folder / (folder or peer.name), self.poll_seconds)
 
     @contextmanager
     def running(self, *numbers: int) -> Iterator[list[NodeProcess]]:
@@ -274,50 +273,30 @@ class World:
 
 
 @asynccontextmanager
-async def new_world(folder: Path) -> AsyncIterator[World]:
-    """Three members with accounts, streams and a published document, on a NATS server of their own."""
-    identity = identity_from(new_seed(OPERATOR), ISSUED)
-    config = folder / "nats.conf"
-    config.write_text(
-        nats_conf(
-            identity, NatsServerSettings(nats_data=str(folder / "nats-data"), nats_max_file_store="1Gi")
-        )
-    )
-    server = NatsServer(config, folder / "nats")
-    monitoring = server.monitoring_url.rpartition(":")[2]
-    listen = ["--addr", "127.0.0.1", "--port", str(server.port), "--http_port", monitoring]
-    server.process = Process("nats-server", ["--config", str(config), *listen], server.process.log)
+async def new_world(folder: Path, way: Way | None = None) -> AsyncIterator[World]:
+    """Three members with streams and a published document, on a NATS server of their own.
+
+    With `way` it is a NATS that somebody else runs, to which all log in that way.
+    """
     peers = tuple(new_identity(name) for name in ("admin", "second", "third"))
-    managed = WantedFederation(
-        uid=str(uuid.uuid4()),
-        name="iris",
-        seeds=new_federation_seeds(),
-        stream_max_bytes=16 << 20,
-        members=tuple(peer.managed for peer in peers),
-    )
-    members = [peer.member for peer in peers]
+    managed = [peer.managed for peer in peers]
+    server, operator = managed_nats(folder, managed) if way is None else shared_nats(folder, managed, way)
+    members = [peer.member(operator.address_of(peer.uuid)) for peer in peers]
     document = FederationDocument(
-        federation=managed.uid,
+        federation=operator.uid,
         name="iris",
         version=1,
         issued="2026-01-02T00:00:00Z",
-        settings=FederationSettings(schedule="d1", request_timeout_seconds=5, stream_max_bytes=16 << 20),
+        settings=FederationSettings(
+            schedule="d1", request_timeout_seconds=5, stream_max_bytes=STREAM_MAX_BYTES
+        ),
         members=(members[0].model_copy(update={"admin": True}), *members[1:]),
     )
     with server:
-        backend = NatsBackend(
-            NatsSettings(
-                internal_hosts=(server.url,),
-                advertised_hosts=(server.url,),
-                operator_signing_seed=identity.operator_signing_seed,
-                system_creds=identity.system_creds,
-            )
-        )
         try:
-            grants = await granted(backend, managed)
-            key = Ed25519PrivateKey.generate()
-            world = World(folder, server, backend, managed, peers, grants, key, document)
+            grants = await operator.apply()
+            world = World(folder, server, operator, peers, grants, Ed25519PrivateKey.generate(), document)
             await world.publish(document)
             yield world
         finally:
-            await backend.close()
+            await operator.close()

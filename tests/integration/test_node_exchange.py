@@ -4,7 +4,6 @@ import base64
 import secrets
 import threading
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -13,19 +12,19 @@ import numpy as np
 import pytest
 import statsmodels.api as sm
 
-from symfed_operator.backends.base import GoneMember
 from symfed_wire.documents import (
     KeyGeneration,
 )
 from symfed_wire.sealing import seal_to
+from tests.integration.external_nats import TLS
 from tests.integration.node_world import PARTS, ROWS, SECONDS, NodeProcess, World, new_world
 from tests.integration.servers import ServerError, wait_until
 
 
-@pytest.fixture
-async def world(programs: None, tmp_path: Path) -> AsyncIterator[World]:
+@pytest.fixture(params=[None, TLS], ids=["managed", "external"])
+async def world(programs: None, tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[World]:
     """A federation whose nodes are not started yet."""
-    async with new_world(tmp_path) as made:
+    async with new_world(tmp_path, request.param) as made:
         yield made
 
 
@@ -172,10 +171,7 @@ async def test_a_removed_member_leaves_the_sum_of_all_others(world: World) -> No
         wait_until(lambda: "Removed" in nodes[1].log.read_text(), "the removed node does not notice", SECONDS)
         assert nodes[1].merged()["digest"] == before
         # The cut comes after the document; the removed node goes on serving, also after a restart.
-        remaining = tuple(m for m in world.managed.members if m.uuid != world.peers[1].uuid)
-        seeds = next(m.seeds for m in world.managed.members if m.uuid == world.peers[1].uuid)
-        world.managed = replace(world.managed, members=remaining)
-        await world.backend.remove_member(world.managed, GoneMember(seeds))
+        await world.operator.remove(world.peers[1].uuid)
         nodes[1].kill()
         nodes[1].start()
         assert nodes[1].merged()["digest"] == before
@@ -226,12 +222,12 @@ async def test_sealed_snapshots_are_read_by_members(world: World) -> None:
     """With encryption the stored chunks are not the snapshot; members open them with the federation key."""
     federation_key = secrets.token_bytes(16)
     sealed = {
-        peer.uuid: seal_to(
+        member.uuid: seal_to(
             federation_key,
-            base64.b64decode(peer.member.sealing_key),
-            f"symfed/federation-key/v1|{world.managed.uid}|1|{peer.uuid}",
+            base64.b64decode(member.sealing_key),
+            f"symfed/federation-key/v1|{world.operator.uid}|1|{member.uuid}",
         )
-        for peer in world.peers
+        for member in world.document.members
     }
     settings = world.document.settings.model_copy(update={"encrypt": True})
     keys = (KeyGeneration(generation=1, sealed_for=sealed),)

@@ -22,6 +22,12 @@ class RefusedError(ExchangeError):
     """The backend does not let this peer in."""
 
 
+class LoginRefusedError(ExchangeError):
+    """The backend does not accept the credentials that all members share; nobody was removed by that."""
+
+    reason = "AuthorizationFailed"
+
+
 class StreamFullError(ExchangeError):
     """This peer's snapshot does not fit beside what is stored already."""
 

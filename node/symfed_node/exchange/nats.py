@@ -1,7 +1,8 @@
 """Snapshots over NATS: chunks and a signed head in a stream of two slots, read by Direct Get.
 
-The writer is a user of the peer's own account, the reader one of the readers' account, which imports every
-member's Direct Get and head under subjects that the grant and the federation document tell.
+Where the operator administers NATS, the writer is a user of the peer's own account and the reader one of the
+readers' account, which imports every member's Direct Get and head. On somebody else's NATS both are one
+connection to the account that all members share. The grant tells the subjects of either.
 """
 
 from __future__ import annotations
@@ -33,11 +34,12 @@ from symfed_node.exchange.base import (
     StreamFullError,
     Wake,
 )
-from symfed_node.exchange.connection import User, dial
+from symfed_node.exchange.connection import User, dial, users_of
+from symfed_node.exchange.nats_subjects import Place, Subjects
 from symfed_wire.documents import Member, Signed, SnapshotHead, parse_signed
 from symfed_wire.errors import MalformedError
 from symfed_wire.join import NatsGrant
-from symfed_wire.node_config import PeerSecrets
+from symfed_wire.node_config import NatsLogin, PeerSecrets
 from symfed_wire.sealing import ChunkSealer
 
 log = logging.getLogger(__name__)
@@ -48,11 +50,11 @@ WINDOW: Final = 8  # chunks under way at once: 4 MiB
 _ATTEMPTS: Final = 4
 _SLOWEST: Final = 256 << 10  # bytes a second that a transfer must reach
 
-_FEDERATION = "federation"
-_HEAD = json.dumps({"last_by_subj": "head"}).encode()
 # The server's codes: resources of an account, a stream's storage, and a stream's own limit.
 _FULL = (10002, 10047, 10077)
-_LOST = (nats.errors.TimeoutError, nats.errors.NoRespondersError, nats.js.errors.NoStreamResponseError)
+_NOBODY = (nats.errors.NoRespondersError, nats.js.errors.NoStreamResponseError)
+_LOST = (nats.errors.TimeoutError, *_NOBODY)
+_NO_STREAM = "NATS has no such stream (now); the operator of the peer that it belongs to makes it (again)"
 
 Result = TypeVar("Result")
 
@@ -60,11 +62,13 @@ Result = TypeVar("Result")
 class NatsExchange:
     """`Backend` over NATS; see there."""
 
-    def __init__(self, peer: str, grant: NatsGrant, secrets: PeerSecrets) -> None:
+    def __init__(
+        self, peer: str, grant: NatsGrant, secrets: PeerSecrets, login: NatsLogin | None = None
+    ) -> None:
         self._peer = peer
         self._grant = grant
-        self._writer_user = User("writer", grant.writer_jwt or "", secrets.nats_writer_seed, "_INBOX")
-        self._reader_user = User("reader", grant.reader_jwt or "", secrets.nats_reader_seed, f"_INBOX.{peer}")
+        self._subjects = Subjects(peer, grant)
+        self._users = users_of(peer, grant, secrets, login)
         self._writer: Client | None = None
         self._reader: Client | None = None
         self._last_fault: Exception | None = None
@@ -83,11 +87,12 @@ class NatsExchange:
     async def open(self, on_wake: OnWake) -> None:
         """See `Backend.open`."""
         await self.close()
-        self._writer = await self._dial(self._writer_user, on_wake)
-        self._reader = await self._dial(self._reader_user, on_wake)
+        dialled = [await self._dial(user, on_wake) for user in self._users]
+        self._writer, self._reader = dialled[0], dialled[-1]
 
         async def on_message(message: Msg) -> None:
-            self._on_message(message.subject, on_wake)
+            if (wake := self._subjects.wake_of(message.subject)) is not None:
+                on_wake(wake)
 
         with self._in_words("the wake-ups"):
             await self._reader.subscribe(self._grant.heads, cb=on_message)
@@ -103,19 +108,20 @@ class NatsExchange:
 
     async def document(self) -> Signed | None:
         """See `Backend.document`."""
-        return await self._signed(self._grant.get, "the federation document")
+        return await self._signed(self._subjects.document, "the federation document")
 
     async def head(self, member: Member) -> Signed | None:
         """See `Backend.head`."""
-        return await self._signed(_get_of(member), f"the head of peer {member.uuid}")
+        return await self._signed(self._subjects.snapshot(member), f"the head of peer {member.uuid}")
 
     async def body(self, member: Member, head: SnapshotHead, sealer: ChunkSealer | None) -> bytes:
         """See `Backend.body`."""
         if head.first is None:
             raise MalformedError(f"the head of peer {member.uuid} does not say where its snapshot lies")
+        subject = self._subjects.snapshot(member).get
         with self._in_words(f"the snapshot of peer {member.uuid}"):
             async with asyncio.timeout(self._transfer_seconds(head.size)):
-                parts = await self._chunks(_get_of(member), head, head.first)
+                parts = await self._chunks(subject, head, head.first)
         body = b"".join(parts if sealer is None else map(sealer.unseal, range(len(parts)), parts))
         if len(body) != head.size or hashlib.sha256(body).hexdigest() != head.sha256:
             raise ReplacedError(f"the snapshot of peer {member.uuid} is not that of its head")
@@ -147,18 +153,9 @@ class NatsExchange:
 
         return await dial(self._grant.hosts, user, on_error=note, on_closed=lambda: on_wake(Wake.CLOSED))
 
-    def _on_message(self, subject: str, on_wake: OnWake) -> None:
-        whose = subject.rpartition(".")[2]
-        if whose == self._peer:
-            return
-        if subject.startswith(f"{self._grant.ask}."):
-            on_wake(Wake.ASK)
-        else:
-            on_wake(Wake.DOCUMENT if whose == _FEDERATION else Wake.HEAD)
-
-    async def _signed(self, subject: str, what: str) -> Signed | None:
+    async def _signed(self, place: Place, what: str) -> Signed | None:
         with self._in_words(what):
-            message = await _again(lambda: self._direct_get(subject, _HEAD))
+            message = await _again(lambda: self._direct_get(place.get, place.newest()))
         return None if message is None else parse_signed(message.data)
 
     async def _direct_get(self, subject: str, request: bytes) -> Msg | None:
@@ -263,14 +260,11 @@ class NatsExchange:
         except (nats.errors.Error, OSError, TimeoutError) as error:
             fault, self._last_fault = self._last_fault, None
             also = f"; NATS said: {fault}" if fault else ""
-            cause = str(error) or type(error).__name__
+            is_missing = isinstance(
+                error, nats.errors.NoRespondersError | nats.js.errors.NoStreamResponseError
+            )
+            cause = _NO_STREAM if is_missing else str(error) or type(error).__name__
             raise ExchangeError(f"{what}: {cause}{also}") from error
-
-
-def _get_of(member: Member) -> str:
-    if member.nats is None:
-        raise MalformedError(f"the federation document has no NATS address of peer {member.uuid}")
-    return member.nats.get
 
 
 def _cut(outgoing: Outgoing) -> Iterator[bytes]:

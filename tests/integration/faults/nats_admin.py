@@ -10,7 +10,7 @@ from typing import TypeVar
 from nats.js.client import JetStreamContext
 from nats.js.errors import APIError, NotFoundError
 
-from symfed_operator.backends.nats.connection import dial
+from symfed_operator.backends.nats.connection import dial, made_user
 from symfed_operator.backends.nats.jwt import Claims, encode
 from symfed_operator.backends.nats.keys import new_user_seed, public_key
 from symfed_operator.records import FederationRecord, MemberRecord, PeerRecord
@@ -129,7 +129,9 @@ class NatsAdmin:
         )
 
         async def run() -> Found:
-            connection = await dial(self._hosts, token, user, who="a test", hint="", timeout=SECONDS)
+            connection = await dial(
+                self._hosts, made_user(token, user), who="a test", hint="", timeout=SECONDS
+            )
             try:
                 return await use(connection.jetstream(timeout=SECONDS))
             finally:

@@ -5,6 +5,7 @@ import base64
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from secrets import token_hex
 
 import nats.errors
 from nats.aio.client import Client
@@ -17,17 +18,25 @@ from symfed_operator.backends.base import (
 )
 from symfed_operator.backends.nats.account import operator_user
 from symfed_operator.backends.nats.keys import new_user_seed, public_key, sign
+from symfed_wire.nats_client import CautiousClient, LoginOptions, let_go, tls_fault
 
 _REFUSED = "authorization violation"
 _FULL = "maximum account active connections"
 
 
-async def dial(
-    hosts: tuple[str, ...], token: str, seed: str, *, who: str, hint: str, timeout: float
-) -> Client:
+def made_user(token: str, seed: str) -> LoginOptions:
+    """The login of a user that a JWT makes, with the user's seed."""
+    return LoginOptions(
+        user_jwt_cb=token.encode,
+        signature_cb=lambda nonce: base64.b64encode(sign(seed, nonce.encode())),
+    )
+
+
+async def dial(hosts: tuple[str, ...], login: LoginOptions, *, who: str, hint: str, timeout: float) -> Client:
     """A connection that is not renewed behind the caller's back, so that refused credentials fail at once.
 
     Args:
+        login: see `made_user` and `login_options`.
         who: whose credentials these are, for the message of an error.
         hint: what to do when they are refused.
         timeout: seconds for all of it, over all hosts.
@@ -42,13 +51,13 @@ async def dial(
     async def note(fault: Exception) -> None:
         faults.append(fault)
 
-    connection = Client()
+    connection = CautiousClient()
     try:
         async with asyncio.timeout(timeout):
             await connection.connect(
                 list(hosts),
-                user_jwt_cb=token.encode,
-                signature_cb=lambda nonce: base64.b64encode(sign(seed, nonce.encode())),
+                **login,
+                inbox_prefix=f"_INBOX.{token_hex(16)}",  # in a shared account nobody is to guess it
                 name="symfed-operator",
                 allow_reconnect=False,
                 max_reconnect_attempts=1,  # one try a host; the client would else try for minutes
@@ -56,10 +65,10 @@ async def dial(
                 error_cb=note,
             )
     except (nats.errors.Error, OSError, TimeoutError) as error:
-        await connection.close()
+        await let_go(connection)
         raise _in_words([*faults, error], hosts, who, hint, timeout) from error
     except BaseException:
-        await connection.close()
+        await let_go(connection)
         raise
     return connection
 
@@ -73,8 +82,7 @@ async def account_connection(
     token = operator_user(public_key(seed), account, signing, datetime.now(UTC))
     connection = await dial(
         hosts,
-        token,
-        seed,
+        made_user(token, seed),
         who=f"the operator's user in the account of {name} ({public_key(account)})",
         hint="Check that Secret symfed-nats-operator belongs to this server, and that the clock of the"
         " operator's machine is right",
@@ -99,6 +107,8 @@ def _in_words(
         )
     # What the last host that was tried said tells more than "no servers available", which comes after it.
     told = [fault for fault in faults if not isinstance(fault, nats.errors.NoServersError | TimeoutError)]
+    if fault := tls_fault(told):
+        return UnreachableError(f"NATS at {where} cannot be reached: {fault}")
     cause = f"{told[-1]}" if told else f"no answer within {timeout:g} s"
     return UnreachableError(
         f"NATS at {where} cannot be reached: {cause}. Check that the server runs and the address is right"

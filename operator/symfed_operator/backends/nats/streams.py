@@ -1,7 +1,9 @@
-"""The stream in an account of ours: made, checked, pruned, freed; and the document in the federation's."""
+"""A stream of snapshots or of the federation document: made, checked, pruned, freed."""
 
+import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 
 import nats.errors
 from nats.js.api import DiscardPolicy, Header, RetentionPolicy, StorageType, StreamConfig
@@ -18,55 +20,102 @@ from symfed_operator.backends.nats.account import DATA, HEAD, STREAM
 from symfed_operator.backends.nats.connection import account_connection
 from symfed_wire.documents import Signed
 
-_CONFIG = StreamConfig(
-    name=STREAM,
-    subjects=[f"{DATA}.*", HEAD],
-    retention=RetentionPolicy.LIMITS,
-    storage=StorageType.FILE,  # a memory stream would vanish with a restart
-    discard=DiscardPolicy.NEW,  # a full stream refuses; discarding old chunks would break a snapshot
-    max_msgs=-1,
-    max_bytes=-1,  # the account's limit bounds it
-    num_replicas=1,
-    allow_rollup_hdrs=True,
-    allow_direct=True,
-    deny_delete=True,
-)
+_log = logging.getLogger(__name__)
+
 _CHECKED = (
-    "subjects", "retention", "storage", "discard", "max_msgs", "max_bytes", "num_replicas",
-    "allow_rollup_hdrs", "allow_direct", "deny_delete",
+    "subjects", "retention", "storage", "discard", "max_msgs", "max_msgs_per_subject", "max_msg_size",
+    "max_bytes", "max_age", "num_replicas", "no_ack", "sealed", "deny_purge", "allow_rollup_hdrs",
+    "allow_direct", "deny_delete", "mirror", "sources", "republish", "subject_transform",
 )  # fmt: skip
 # Old heads are of no use; they go rarely, and never all but one, so that a reader between two looks is safe.
 _PRUNE_ABOVE = 1000
 _HEADS_KEPT = 100
 # The server's codes: resources of an account, a server, a stream's storage; and a full stream.
 _NO_CAPACITY = (10002, 10023, 10047, 10077)
+_UNCHANGEABLE = 10052  # a stream that exists cannot be given this property
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A stream's name and subjects: chunks on `<data>.*`, heads on `head`; `max_bytes` −1 is no limit."""
+
+    name: str
+    data: str
+    head: str
+    max_bytes: int
+
+    @property
+    def direct_get(self) -> str:
+        """The subject on which the server gives away its messages."""
+        return f"$JS.API.DIRECT.GET.{self.name}"
+
+
+#: the one stream of an account of ours, whose limit bounds it
+OWN_LAYOUT = Layout(STREAM, DATA, HEAD, max_bytes=-1)
+
+
+def _config(layout: Layout) -> StreamConfig:
+    return StreamConfig(
+        name=layout.name,
+        subjects=[f"{layout.data}.*", layout.head],
+        retention=RetentionPolicy.LIMITS,
+        storage=StorageType.FILE,  # a memory stream would vanish with a restart
+        discard=DiscardPolicy.NEW,  # a full stream refuses; discarding old chunks would break a snapshot
+        max_msgs=-1,
+        max_msgs_per_subject=-1,
+        max_msg_size=-1,
+        max_bytes=layout.max_bytes,
+        max_age=0,
+        num_replicas=1,
+        no_ack=False,
+        sealed=False,
+        deny_purge=False,
+        allow_rollup_hdrs=True,
+        allow_direct=True,
+        deny_delete=True,
+    )
 
 
 class Stream:
-    """The stream of one account, over an open connection."""
+    """One stream, over an open connection. `where` says in errors whose it is."""
 
-    def __init__(self, jetstream: JetStreamContext, name: str) -> None:
+    def __init__(self, jetstream: JetStreamContext, layout: Layout, where: str) -> None:
         self._jetstream = jetstream
-        self._name = name
+        self._layout = layout
+        self._where = where
 
     async def ensure(self) -> None:
-        """Makes the stream, or sets right what differs, and drops old heads."""
+        """Makes the stream, or sets right what differs, and drops old heads.
+
+        One that cannot be set right is made anew: its peer puts its snapshot again.
+        """
+        name, wanted = self._layout.name, _config(self._layout)
         with self._faults():
             try:
-                info = await self._jetstream.stream_info(STREAM, subjects_filter=HEAD)
+                info = await self._jetstream.stream_info(name, subjects_filter=self._layout.head)
             except NotFoundError:
-                await self._jetstream.add_stream(_CONFIG)
+                await self._jetstream.add_stream(wanted)
                 return
-            if any(getattr(info.config, field) != getattr(_CONFIG, field) for field in _CHECKED):
-                await self._jetstream.update_stream(_CONFIG)
-            if (info.state.subjects or {}).get(HEAD, 0) > _PRUNE_ABOVE:
-                await self._jetstream.purge_stream(STREAM, subject=HEAD, keep=_HEADS_KEPT)
+            if any(getattr(info.config, field) != getattr(wanted, field) for field in _CHECKED):
+                await self._set_right(wanted)
+            if (info.state.subjects or {}).get(self._layout.head, 0) > _PRUNE_ABOVE:
+                await self._jetstream.purge_stream(name, subject=self._layout.head, keep=_HEADS_KEPT)
+
+    async def _set_right(self, wanted: StreamConfig) -> None:
+        try:
+            await self._jetstream.update_stream(wanted)
+        except APIError as error:
+            if error.err_code != _UNCHANGEABLE:
+                raise
+            _log.warning("stream %s is made anew: %s", self._layout.name, error.description)
+            await self._jetstream.delete_stream(self._layout.name)
+            await self._jetstream.add_stream(wanted)
 
     async def size(self) -> int:
         """The bytes that it stores; none where there is no stream."""
         with self._faults():
             try:
-                return (await self._jetstream.stream_info(STREAM)).state.bytes
+                return (await self._jetstream.stream_info(self._layout.name)).state.bytes
             except NotFoundError:
                 return 0
 
@@ -74,28 +123,29 @@ class Stream:
         """Deletes the stream with all that is in it."""
         with self._faults():
             try:
-                await self._jetstream.delete_stream(STREAM)
+                await self._jetstream.delete_stream(self._layout.name)
             except NotFoundError:
                 return
 
     async def publish_document(self, document: Signed) -> None:
-        """Publishes on `head` what is not there yet, unless somebody else has published meanwhile."""
+        """Publishes as a head what is not there yet, unless somebody else has published meanwhile."""
         wanted = document.model_dump_json().encode()
+        name, head = self._layout.name, self._layout.head
         with self._faults():
             try:
-                newest = await self._jetstream.get_last_msg(STREAM, HEAD)
+                newest = await self._jetstream.get_last_msg(name, head)
             except NotFoundError:
                 stored, sequence = None, 0
             else:
                 stored, sequence = newest.data, newest.seq or 0
             if stored != wanted:
                 headers = {Header.EXPECTED_LAST_SUBJECT_SEQUENCE.value: str(sequence)}
-                await self._jetstream.publish(HEAD, wanted, stream=STREAM, headers=headers)
+                await self._jetstream.publish(head, wanted, stream=name, headers=headers)
 
     @contextmanager
     def _faults(self) -> Iterator[None]:
         """Turns the client's errors into ours."""
-        where = f"stream {STREAM} in the account of {self._name}"
+        where = f"stream {self._layout.name} {self._where}"
         try:
             yield
         except ServiceUnavailableError as error:
@@ -121,7 +171,7 @@ async def stream_of(
 ) -> AsyncIterator[Stream]:
     """The stream of the account with these seeds; `name` says whose it is in errors."""
     async with account_connection(hosts, account, signing, name=name, timeout=timeout) as connection:
-        yield Stream(connection.jetstream(timeout=timeout), name)
+        yield Stream(connection.jetstream(timeout=timeout), OWN_LAYOUT, f"in the account of {name}")
 
 
 def _said(error: APIError) -> str:

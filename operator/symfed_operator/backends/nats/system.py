@@ -14,7 +14,7 @@ from symfed_operator.backends.base import (
     UnreachableError,
 )
 from symfed_operator.backends.nats.account import deletion
-from symfed_operator.backends.nats.connection import dial
+from symfed_operator.backends.nats.connection import dial, made_user
 from symfed_operator.backends.nats.jwt import parse_credentials
 
 _UPDATE = "$SYS.REQ.CLAIMS.UPDATE"
@@ -160,7 +160,8 @@ class SystemUser:
             token, seed = parse_credentials(self._credentials)
         except ValueError as error:
             raise AuthorizationFailedError(f"Secret symfed-nats-system, key user.creds: {error}") from None
-        return await dial(self._hosts, token, seed, who="the system user", hint=hint, timeout=self._timeout)
+        login = made_user(token, seed)
+        return await dial(self._hosts, login, who="the system user", hint=hint, timeout=self._timeout)
 
 
 def _check(reply: bytes, fault: str) -> None:

@@ -1,0 +1,105 @@
+"""What node and operator share of a NATS connection: how one logs in, and what its TLS says when it fails.
+
+Only these two have nats-py; nothing else in wire imports this file.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Any, Final, TypedDict
+
+import nats.errors
+import nkeys
+from nats.aio.client import Client
+
+from symfed_wire.errors import MalformedError
+from symfed_wire.node_config import NatsLogin
+
+_USER_SEED: Final = "SU"
+# OpenSSL's codes of X509_verify_cert: a date that is over, and names or addresses that are others.
+_EXPIRED: Final = (9, 10)
+_OTHER_NAME: Final = (62, 64)
+_CLOSE_SECONDS: Final = 1.0
+_CA_MISSING: Final = "put the PEM text of its CA as ca.crt into the Secret with the credentials of NATS"
+
+
+class LoginOptions(TypedDict, total=False):
+    """The arguments of nats-py's `connect` by which one logs in."""
+
+    user: str
+    password: str
+    token: str
+    nkeys_seed_str: str
+    tls: ssl.SSLContext
+    user_jwt_cb: Callable[[], bytes]
+    signature_cb: Callable[[str], bytes]
+
+
+class CautiousClient(Client):
+    """nats-py's client, which else tells a password in plain text to whoever answers a tls:// address."""
+
+    async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
+        server = self._current_server
+        if server is not None and server.uri.scheme == "tls" and not info.get("tls_required"):
+            raise nats.errors.Error("the server has no TLS, which a tls:// address asks for")
+        await super()._process_info(info, initial_connection)
+
+
+async def let_go(connection: Client) -> None:
+    """Close a connection that was not made. nats-py waits for ever for that if TLS has failed."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_CLOSE_SECONDS):
+            await connection.close()
+
+
+def login_options(login: NatsLogin) -> LoginOptions:
+    """How to log in to a NATS that somebody else runs.
+
+    Raises MalformedError for a seed or a CA that is none.
+    """
+    options = LoginOptions()
+    if login.user is not None and login.password is not None:
+        options["user"], options["password"] = login.user, login.password
+    if login.token is not None:
+        options["token"] = login.token
+    if login.nkey_seed is not None:
+        options["nkeys_seed_str"] = _checked_seed(login.nkey_seed.strip())
+    if login.ca is not None:
+        options["tls"] = _trusting(login.ca)
+    return options
+
+
+def tls_fault(faults: Iterable[BaseException]) -> str:
+    """What to do about the first of some errors that is one of TLS; empty when none is."""
+    for fault in faults:
+        if isinstance(fault, ssl.SSLCertVerificationError):
+            return f"its certificate is refused ({fault.verify_message}): {_remedy(fault.verify_code)}"
+        if isinstance(fault, ssl.SSLError):
+            said = fault.reason or type(fault).__name__
+            return f"TLS fails ({said}): check that its port speaks TLS as NATS does"
+    return ""
+
+
+def _remedy(code: int) -> str:
+    if code in _OTHER_NAME:
+        return "use an address that is in the certificate"
+    return "renew it, or check the clock here" if code in _EXPIRED else _CA_MISSING
+
+
+def _checked_seed(seed: str) -> str:
+    try:
+        nkeys.from_seed(bytearray(seed.encode()))
+    except (nkeys.NkeysError, ValueError):
+        seed = ""
+    if not seed.startswith(_USER_SEED):
+        raise MalformedError("the NKEY seed for NATS is not that of a user (SU…)")
+    return seed
+
+
+def _trusting(ca: str) -> ssl.SSLContext:
+    """Trusts this CA and no other one."""
+    try:
+        return ssl.create_default_context(cadata=ca)
+    except (ssl.SSLError, ValueError):
+        raise MalformedError("the CA for NATS (ca.crt) is not a certificate in PEM form") from None
