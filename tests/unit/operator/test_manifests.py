@@ -89,9 +89,9 @@ def _membership(document: str, jwt: str) -> Membership:
 
 def _manifests(case: str) -> dict[str, object]:
     peer = _peer(case)
-    children: dict[str, object]
-    children = {name: body for name, body in vars(node_children(peer, SETTINGS)).items() if body is not None}
-    children["stateful_set"] = stateful_set(peer, _config(peer), SETTINGS)
+    made = vars(node_children(peer, SETTINGS, peer.spec.aws))
+    children: dict[str, object] = {name: body for name, body in made.items() if body is not None}
+    children["stateful_set"] = stateful_set(peer, _config(peer), SETTINGS, peer.spec.aws)
     return children
 
 
