@@ -1,5 +1,8 @@
 """Which backend a federation has, and which side of it a hosted peer."""
 
+from symfed_operator.backends.aws.backend import AwsBackend
+from symfed_operator.backends.aws.peer import AwsPeerSide
+from symfed_operator.backends.aws.session import AwsSides
 from symfed_operator.backends.base import Backend, NotSupportedError, PeerSide
 from symfed_operator.credentials import aws_access, nats_login
 from symfed_operator.records import PeerRecord
@@ -15,13 +18,13 @@ class Backends:
     def __init__(self, kube: Kube, managed: Backend) -> None:
         self._kube = kube
         self._managed = managed
+        self._aws = AwsSides()
 
     async def of(self, federation: Federation) -> Backend:
         """The backend of a federation. Raises BackendError."""
         spec, namespace = federation.spec, federation.metadata.namespace
         if spec.aws is not None:
-            await aws_access(self._kube, namespace, spec.aws)
-            raise NotSupportedError("spec.aws: AWS is not supported yet; use spec.nats.managed")
+            return AwsBackend(await self._aws.open(await aws_access(self._kube, namespace, spec.aws)))
         if spec.nats is not None and spec.nats.hosts:
             await nats_login(self._kube, namespace, spec.nats)
             raise NotSupportedError(
@@ -42,8 +45,11 @@ class Backends:
 
         Raises BackendError.
         """
-        if answer.aws is not None:
-            raise NotSupportedError("AWS is not supported yet")
+        if answer.aws is not None and aws is not None:
+            access = await aws_access(self._kube, peer.metadata.namespace, aws)
+            side = await self._aws.open(access, answer.aws.region)
+            project = peer.spec.project or peer.metadata.name
+            return AwsPeerSide(side, answer, answer.aws, uuid=record.uuid, project=project)
         if answer.nats is not None and answer.nats.writer_jwt is None:
             raise NotSupportedError("a NATS that somebody else runs is not supported yet")
         return None

@@ -4,6 +4,7 @@ import hashlib
 import re
 from typing import Final
 
+from symfed_operator.backends.access import AwsAccess
 from symfed_wire.join import AwsMember
 from symfed_wire.resources import Aws, FederationPeer
 
@@ -51,7 +52,7 @@ def topic_arn(region: str, account: str, federation_name: str) -> str:
     return f"arn:{partition_of(region)}:sns:{region}:{account}:{federation_name}"
 
 
-def aws_member(aws: Aws, account: str, federation_name: str, peer: FederationPeer) -> AwsMember:
+def aws_member(aws: Aws | AwsAccess, account: str, federation_name: str, peer: FederationPeer) -> AwsMember:
     """A peer's place on AWS, as its admin is told."""
     name = queue_name(federation_name, peer.spec.project or peer.metadata.name)
     return AwsMember(

@@ -4,9 +4,9 @@ Accounts stand in them as `arn:…:iam::<account>:root`: what of it may do it is
 """
 
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Final
+from typing import Final, TypeVar
 
 from pydantic import JsonValue
 
@@ -26,6 +26,9 @@ _OWNER_MAY = (
     "sns:DeleteTopic", "sns:GetTopicAttributes", "sns:ListSubscriptionsByTopic", "sns:Publish",
     "sns:SetTopicAttributes", "sns:Subscribe",
 )  # fmt: skip
+
+
+Name = TypeVar("Name", bound=str)
 
 
 class PolicyTooLargeError(BackendError):
@@ -107,6 +110,15 @@ def is_same(one: JsonValue, other: JsonValue) -> bool:
     return _normal(one) == _normal(other)
 
 
+def differing(found: Mapping[Name, str], wanted: Mapping[Name, str]) -> dict[Name, str]:
+    """The attributes that are not as wanted; some are JSON, which AWS writes anew."""
+    return {
+        name: value
+        for name, value in wanted.items()
+        if name not in found or not is_same(_parsed(found[name]), _parsed(value))
+    }
+
+
 def policy_text(policy: JsonObject, limit: int, what: str, accounts: int) -> str:
     """A policy as it is sent. Raises PolicyTooLargeError above `limit` bytes; `what` has it."""
     text = json.dumps(policy, separators=(",", ":"))
@@ -117,6 +129,14 @@ def policy_text(policy: JsonObject, limit: int, what: str, accounts: int) -> str
             " others have written into it; members may also share an account"
         )
     return text
+
+
+def _parsed(text: str) -> JsonValue:
+    try:
+        parsed: JsonValue = json.loads(text)
+    except ValueError:
+        return text
+    return parsed
 
 
 def _allow(sid: str, principal: JsonObject, actions: Sequence[str], resource: str) -> JsonObject:

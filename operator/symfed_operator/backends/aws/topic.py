@@ -1,0 +1,115 @@
+"""A federation's topic, in the account of its admin."""
+
+import json
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING
+
+from symfed_operator.backends.aws.accounts import put_for
+from symfed_operator.backends.aws.errors import TopicMissingError
+from symfed_operator.backends.aws.names import FEDERATION_TAG, topic_arn
+from symfed_operator.backends.aws.ownership import check_owner
+from symfed_operator.backends.aws.policies import (
+    TOPIC_POLICY_BYTES,
+    accounts_in,
+    is_same,
+    policy_text,
+    statement_of,
+    topic_policy,
+)
+from symfed_operator.backends.aws.session import AwsSide, Parameters, Result, call
+from symfed_wire.aws_layout import PEER_ATTRIBUTE, Pointer
+from symfed_wire.kube import JsonObject
+
+if TYPE_CHECKING:
+    from mypy_boto3_sns.type_defs import TagTypeDef
+
+
+class Topic:
+    """The topic of one federation, by its uid and its name."""
+
+    def __init__(self, side: AwsSide, federation: str, name: str) -> None:
+        self.arn = topic_arn(side.access.region, side.account, name)
+        self._side = side
+        self._federation = federation
+        self._name = name
+
+    async def ensure(self, accounts: Collection[str]) -> frozenset[str]:
+        """Makes the topic and lets the members' accounts use it. Returns those that AWS does not know.
+
+        Raises:
+            ExternalNameTakenError: another one has the name.
+            PolicyTooLargeError: there are too many accounts.
+        """
+        stored = await self._stored_policy()
+        if stored is None:
+            tag: TagTypeDef = {"Key": FEDERATION_TAG, "Value": self._federation}
+            await self._sns(self._side.sns.create_topic, Name=self._name, Tags=[tag])
+            stored = {}
+        return await self._let_use(stored, accounts)
+
+    async def restrict(self, accounts: Collection[str]) -> None:
+        """Nobody but these accounts may use the topic any more; where there is none, none is made."""
+        stored = await self._stored_policy()
+        if stored is not None:
+            await self._let_use(stored, accounts)
+
+    async def _let_use(self, stored: JsonObject, accounts: Collection[str]) -> frozenset[str]:
+        """These accounts and no others; also, an account that may no more subscribe has no subscription."""
+        unknown: frozenset[str] = frozenset()
+        if not is_same(stored, topic_policy(self.arn, self._federation, accounts)):
+            known = accounts_in(statement_of(stored, "Publish")) | {self._side.account}
+            unknown = await put_for(accounts, known, self._put_policy)
+        for arn, owner in await self._sns(self._subscriptions):
+            if owner not in accounts and owner != self._side.account:
+                await self._sns(self._side.sns.unsubscribe, SubscriptionArn=arn)
+        return unknown
+
+    async def send(self, pointer: Pointer) -> None:
+        """Wakes everybody who has subscribed."""
+        await self._sns(
+            self._side.sns.publish,
+            TopicArn=self.arn,
+            Message=pointer.to_text(),
+            MessageAttributes={PEER_ATTRIBUTE: {"DataType": "String", "StringValue": pointer.peer}},
+        )
+
+    async def delete(self) -> None:
+        """Deletes the topic with its subscriptions, if it is there."""
+        if await self._stored_policy() is not None:
+            await self._sns(self._side.sns.delete_topic, TopicArn=self.arn)
+
+    async def _stored_policy(self) -> JsonObject | None:
+        """None: there is no topic. Raises ExternalNameTakenError."""
+        sns = self._side.sns
+        try:
+            found = await self._sns(sns.get_topic_attributes, TopicArn=self.arn)
+            tagged = await self._sns(sns.list_tags_for_resource, ResourceArn=self.arn)
+        except TopicMissingError:
+            return None
+        tags = {tag["Key"]: tag["Value"] for tag in tagged["Tags"]}
+        check_owner(self.arn, tags, {FEDERATION_TAG: self._federation})
+        return dict(json.loads(found["Attributes"].get("Policy") or "{}"))
+
+    async def _put_policy(self, accounts: Collection[str]) -> None:
+        policy = topic_policy(self.arn, self._federation, accounts)
+        await self._sns(
+            self._side.sns.set_topic_attributes,
+            TopicArn=self.arn,
+            AttributeName="Policy",
+            AttributeValue=policy_text(policy, TOPIC_POLICY_BYTES, self.arn, len(accounts)),
+        )
+
+    def _subscriptions(self) -> list[tuple[str, str]]:
+        """ARN and owner of each. One that nobody has confirmed has no ARN, and ends by itself."""
+        pages = self._side.sns.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=self.arn)
+        listed = [each for page in pages for each in page.get("Subscriptions", [])]
+        return [
+            (each["SubscriptionArn"], each["Owner"])
+            for each in listed
+            if each["SubscriptionArn"].count(":") == 6
+        ]
+
+    async def _sns(
+        self, method: Callable[Parameters, Result], *args: Parameters.args, **kwargs: Parameters.kwargs
+    ) -> Result:
+        return await call("sns", self.arn, method, *args, **kwargs)
