@@ -38,6 +38,7 @@ _BLOCKED: Final = frozenset(
         *("AuthorizationFailed", "CredentialsMissing", "JetStreamDisabled", "NoCapacity", "PolicyTooLarge"),
         *(AwsReason.CREDENTIALS_REFUSED, AwsReason.CREDENTIALS_EXPIRED, AwsReason.ACCESS_DENIED),
         *(AwsReason.WRONG_REGION, AwsReason.BUCKET_MISSING, AwsReason.CLOCK_SKEW),
+        *("BucketNotYours", "WrongAccount"),
     }
 )
 

@@ -108,12 +108,12 @@ BLOCKED = {
     *("NoCustomer", "NameTaken", "RecordDamaged", "SignatureInvalid", "Malformed", "Forbidden", "Invalid"),
     *("AuthorizationFailed", "CredentialsMissing", "JetStreamDisabled", "NoCapacity", "PolicyTooLarge"),
     *("CredentialsRefused", "CredentialsExpired", "AccessDenied", "WrongRegion", "BucketMissing"),
-    "ClockSkew",
+    *("ClockSkew", "BucketNotYours", "WrongAccount"),
 }
 PASSING = {
     *("Current", "NotSupported", "HasMembers", "Unreachable", "TooManyConnections", "BackendFailed"),
     *("KubernetesError", "Throttled", "BackendUnreachable", "AwsFailed", "QueueMissing", "TopicMissing"),
-    "QueueDeletedRecently",
+    *("QueueDeletedRecently", "AccountUnknown"),
 }
 
 
