@@ -29,6 +29,12 @@ def answer(
     return Response(body, status, dict(headers or {}), "application/json")
 
 
+def job_created(number: int, base: str) -> Response:
+    """A job was begun; `base` is the address of the caller's own calls."""
+    headers = {"Location": f"{base}/jobs/{number}", "sym-job-id": str(number)}
+    return answer(202, "Job Created", headers=headers)
+
+
 def failure(error: CallError) -> Response:
     """The answer to a call that failed."""
     headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}

@@ -7,10 +7,11 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from symfed_api.admission import InvitationRefusedError, admit
-from symfed_api.answers import answer
+from symfed_api.answers import answer, job_created
+from symfed_api.aws_info import start_aws_info
 from symfed_api.control import clear_error_log, request_sync, set_explore, set_pulse, set_schedule
 from symfed_api.federation_info import federation_info
-from symfed_api.forwarding import forward
+from symfed_api.forwarding import base_of, forward
 from symfed_api.founding import create_federation
 from symfed_api.gateway import OpenedMap, TheCaller, TheGateway, body_of
 from symfed_api.inviting import invite
@@ -139,6 +140,22 @@ async def clear_errors(gateway: TheGateway, caller: TheCaller, pid: str) -> Resp
     """Clear the error log of the project's node."""
     await clear_error_log(gateway, caller, pid)
     return answer()
+
+
+@router.post("/awsinfo")
+async def aws_info(gateway: TheGateway, caller: TheCaller, keys: OpenedMap, request: Request) -> Response:
+    """List topics and queues of an AWS account, as a job."""
+    number = await start_aws_info(gateway, caller, keys)
+    return job_created(number, base_of(gateway, caller, request))
+
+
+@router.post("/{pid}/awsinfo")
+async def aws_info_of_project(
+    gateway: TheGateway, caller: TheCaller, keys: OpenedMap, request: Request, pid: str
+) -> Response:
+    """Do the same for a caller who thinks of a project; the keys are the caller's there too."""
+    await get_member(gateway.kube, caller.namespace, pid, caller.customer)
+    return await aws_info(gateway, caller, keys, request)
 
 
 @router.get("/{pid}/syncStats")

@@ -80,7 +80,9 @@ class JobRecord(BaseModel):
         plain = json.dumps(values).encode()
         result = seal(zlib.compress(plain), base64.b64decode(secret_key), _INFO, str(number))
         if len(plain) > MOST or len(result) > _LARGEST:
-            return self.failed("The result is too large to be kept; ask for each project by itself")
+            return self.failed(
+                "The result is too large to be kept; ask for one project, or one region, at a time"
+            )
         return self.model_copy(update={"result": result})
 
     def failed(self, why: str) -> "JobRecord":

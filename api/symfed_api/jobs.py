@@ -8,6 +8,7 @@ from pydantic import JsonValue
 from starlette.responses import Response
 
 from symfed_api.answers import answer
+from symfed_api.aws_info import sealed_for
 from symfed_api.caller import Caller
 from symfed_api.errors import JobFailedError, NoSuchJobError
 from symfed_api.forwarding import forward
@@ -71,7 +72,9 @@ async def own_job(gateway: Gateway, caller: Caller, number: int) -> Response:
     if record.state(now) is JobState.RUNNING:
         return answer(202, "Job still running", info)
     try:
-        return answer(200, "Job is finished", info | record.values(number, caller.secret_key))
+        return answer(
+            200, "Job is finished", info | sealed_for(caller, record.values(number, caller.secret_key))
+        )
     except JobFailedError as error:
         return answer(error.status, error.text, info)
 

@@ -6,6 +6,7 @@ import logging
 import uvicorn
 
 from symfed_api.app import create_app
+from symfed_api.aws_regions import keep_keys_out_of_logs
 from symfed_api.settings import Settings
 from symfed_api.websocket import MESSAGE_BYTES
 from symfed_api.ws_protocol import BoundedWebSocketProtocol
@@ -21,6 +22,7 @@ def main() -> None:
     settings = Settings()
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    keep_keys_out_of_logs()
     asyncio.run(_serve(settings))
 
 

@@ -96,7 +96,7 @@ class OwnJobs:
                 values = await work()
             record = job.record.done(job.number, caller.secret_key, values)
         except TimeoutError:
-            record = job.record.failed(f"The job took more than {JOB_SECONDS:.0f} s")
+            record = job.record.failed(f"The job took more than {JOB_SECONDS:.0f} s; ask for less at a time")
         except KubeError as error:
             _logger.warning("job %d: %s", job.number, error)
             record = job.record.failed(cluster_failure(error).text)

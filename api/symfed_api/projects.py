@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from symfed_api.answers import answer
+from symfed_api.answers import answer, job_created
 from symfed_api.creating import create_project
 from symfed_api.deleting import delete_project
 from symfed_api.forwarding import base_of, forward_to_project
@@ -42,8 +42,7 @@ async def list_projects(gateway: TheGateway, caller: TheCaller) -> Response:
 async def info_of_all(gateway: TheGateway, caller: TheCaller, request: Request) -> Response:
     """Start a job that tells what all projects hold, those whose node does not answer included."""
     number = await start_project_infos(gateway, caller)
-    location = f"{base_of(gateway, caller, request)}/jobs/{number}"
-    return answer(202, "Job Created", headers={"Location": location, "sym-job-id": str(number)})
+    return job_created(number, base_of(gateway, caller, request))
 
 
 @router.delete("/{pid}")

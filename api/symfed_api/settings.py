@@ -38,6 +38,9 @@ class Settings(BaseSettings):
     grant_seconds: float = 5
     """How long `createPolicies` waits for the operator's grant."""
 
+    aws_endpoint_url: str = ""
+    """For tests and private endpoints: what `awsinfo` calls in place of AWS's own hosts, in all regions."""
+
     websocket_connections: int = 500
     """WebSockets at a time; a further one is told to come again."""
     websocket_first_seconds: float = 10
@@ -52,7 +55,7 @@ class Settings(BaseSettings):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
-    @field_validator("external_url", "node_url")
+    @field_validator("external_url", "node_url", "aws_endpoint_url")
     @classmethod
     def _without_slash(cls, value: str) -> str:
         return value.rstrip("/")

@@ -9,9 +9,7 @@ from symfed_api.errors import NotSupportedError
 from symfed_api.gateway import TheCaller
 
 CALLS: Final = (
-    ("POST", "/fedml/awsinfo"),
     ("POST", "/fedml/{pid}/addContract"),
-    ("POST", "/fedml/{pid}/awsinfo"),
     ("POST", "/fedml/{pid}/contractValidate"),
     ("POST", "/projects/dataDrift"),
     ("GET", "/projects/{pid}/export"),

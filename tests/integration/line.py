@@ -1,4 +1,4 @@
-"""All parts as processes on one machine: API server, NATS, operator, gateway, nodes, two customers."""
+"""All parts as processes on one machine: API server, NATS, AWS's emulator, operator, gateway, nodes."""
 
 import base64
 import secrets
@@ -13,6 +13,7 @@ import uvicorn
 from examples.demo.flow import Customer
 
 from symfed_wire.client import ApiError, Client, ConnectionFailedError
+from tests.integration.aws_servers import AwsServer, running
 from tests.integration.operator_process import Installation, installed
 from tests.integration.pods import PodRunner, ServiceProxy
 from tests.integration.servers import ControlPlane, wait_until
@@ -25,6 +26,7 @@ class Line:
     installation: Installation
     pods: PodRunner
     services: ServiceProxy
+    aws: AwsServer
     customers: dict[str, Customer] = field(default_factory=dict)
 
     @property
@@ -108,9 +110,10 @@ def started_line(
         pods = stack.enter_context(PodRunner(control_plane, folder / "pods", node))
         proxy = ServiceProxy(pods)
         stack.enter_context(_served(proxy))
-        line = Line(installation, pods, proxy)
+        aws = stack.enter_context(running(AwsServer.ministack(folder / "aws")))
+        line = Line(installation, pods, proxy, aws)
         line.start_operator(**(operator or {}))
-        installation.start_gateway(SYMFED_NODE_URL=proxy.url_template)
+        installation.start_gateway(SYMFED_NODE_URL=proxy.url_template, SYMFED_AWS_ENDPOINT_URL=aws.url)
         yield line
 
 

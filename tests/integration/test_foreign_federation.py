@@ -105,10 +105,7 @@ def test_the_logs_are_lists_of_texts_and_errors_are_cleared(line: Line, pair: Pa
 
 
 def test_what_this_version_does_not_do_says_so(pair: Pair) -> None:
-    keys = {"aws_access_key": "AKIAEXAMPLE", "aws_secret_key": "example"}
     refused = {
-        "fedml/awsinfo": pair.admin.aws_info(keys),
-        f"fedml/{ADMIN}/awsinfo": pair.admin.aws_info(keys, ADMIN),
         f"fedml/{ADMIN}/contractValidate": pair.admin.contract_validate(ADMIN, ["COUNT(a) > 5"]),
         f"fedml/{ADMIN}/addContract": pair.admin.add_contract(ADMIN, ["COUNT(a) > 5"]),
     }

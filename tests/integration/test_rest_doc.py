@@ -15,12 +15,14 @@ from websockets.sync.client import connect
 
 from tests.cluster.gobuild import program
 from tests.foreign.client import Json
+from tests.integration.aws_servers import AwsAccount
 from tests.integration.line import Line, namespace_of
 from tests.integration.servers import ServerError, wait_until
 from tests.rest_page import PAGE, Block, Request, blocks, filled, matches, request_of
 
 CUSTOMERS = ("acme", "beta")
-SERVER, NATS = "https://symfed.example.org", "nats://nats.example.org:4222"
+SERVER, NATS, AWS = "https://symfed.example.org", "nats://nats.example.org:4222", "https://aws.example.org"
+LOOKED_AT = "333333333333"  # an account with a topic and a queue
 SECONDS = 60.0
 Call = Callable[..., Any]
 
@@ -61,7 +63,8 @@ class Reader:
         envelope: Json = json.loads(content)
         assert envelope["statusCode"] == HTTPStatus(status).name
         self.job = headers.get("sym-job-id", self.job)
-        self.sealed = envelope["values"].get("fedInfoEncrypted", "")
+        values = envelope["values"]
+        self.sealed = values.get("fedInfoEncrypted") or values.get("awsInfoEncrypted", "")
         self.unseal = (
             partial(self.functions["unseal_v2"], key, self.sealed, *parts, sent)
             if nonce
@@ -101,7 +104,8 @@ class Reader:
 def test_every_example_is_answered_as_the_page_says(line: Line, tmp_path: Path) -> None:
     keys = {customer: line.new_customer(customer).secret_key for customer in CUSTOMERS}
     reader = Reader(line, keys, tmp_path)
-    page = PAGE.read_text().replace(SERVER, line.url).replace(NATS, line.nats)
+    page = PAGE.read_text().replace(SERVER, line.url).replace(NATS, line.nats).replace(AWS, line.aws.url)
+    fill(line.aws.account(LOOKED_AT))
     asked: Block | None = None
     for block in blocks(page):
         where = f"{PAGE.name}, line {block.line}"
@@ -119,6 +123,14 @@ def test_every_example_is_answered_as_the_page_says(line: Line, tmp_path: Path) 
             expect(reader, asked, int(block.about), json.loads(block.text), where)
             asked = None
     assert asked is None, f"line {asked and asked.line} is not answered"
+
+
+def fill(account: AwsAccount) -> None:
+    """What the page finds in an account on AWS."""
+    topic = account.sns.create_topic(Name="alerts")["TopicArn"]
+    url = account.sqs.create_queue(QueueName="alerts")["QueueUrl"]
+    asked = account.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+    account.sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=asked["Attributes"]["QueueArn"])
 
 
 def expect(reader: Reader, asked: Block, status: int, shown: Json, where: str) -> None:

@@ -18,7 +18,7 @@ _GIB: Final = 1 << 30
 
 _HOST = re.compile(r"(nats|tls)://[^\s/@,]+/?")
 _USER_SEED = re.compile(r"SU[A-Z2-7]{56}")
-_REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-[0-9]+")
+_REGION = re.compile(r"(?=.{1,32}$)[a-z]{2,}(-[a-z]+)+-[0-9]+")
 _ACCOUNT = re.compile(r"[0-9]{12}")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _TOPIC_ARN = re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]+:[A-Za-z0-9_.-]+")

@@ -49,7 +49,7 @@ def test_a_failed_job_says_why() -> None:
 def test_a_result_that_no_record_holds_fails_in_words() -> None:
     noise = base64.b64encode(os.urandom(800_000)).decode()
     assert STARTED.done(7, KEY, {"x": noise}).failure == (
-        "The result is too large to be kept; ask for each project by itself"
+        "The result is too large to be kept; ask for one project, or one region, at a time"
     )
     assert STARTED.done(7, KEY, {"x": "a" * MOST}).failure.startswith("The result is too large")
     large: JsonObject = {"x": "a" * (MOST - 10)}
