@@ -15,7 +15,6 @@ from tests.cluster.console import ClusterError, eventually
 from tests.cluster.gobuild import program
 from tests.cluster.kubectl import kubectl
 
-from symfed_wire.client import Client
 from symfed_wire.errors import SymfedError
 from symfed_wire.names import remote_name
 
@@ -30,7 +29,7 @@ def main() -> int:
     started = time.monotonic()
     try:
         surroundings = read_surroundings()
-        _remove_earlier(surroundings)
+        flow.remove_earlier(surroundings, _step)
         holds = _exchange(surroundings).holds and _revoke(surroundings).holds
     except FileNotFoundError as error:
         console.print(f"failed: {error}", style="red", markup=False)
@@ -100,16 +99,6 @@ def _step(text: str) -> Iterator[None]:
             console.print(f"[red]✗[/red] {text} ({time.monotonic() - started:.1f} s)")
             raise
     console.print(f"[green]✓[/green] {text} ({time.monotonic() - started:.1f} s)")
-
-
-def _remove_earlier(surroundings: Surroundings) -> None:
-    """Projects of an earlier demo on the same cluster go first, members before the admin."""
-    first, second = surroundings.customers
-    for customer, projects in ((second, flow.JOINING), (first, (flow.ADMIN,))):
-        with Client(surroundings.url, customer.name, customer.secret_key) as client:
-            for project in set(client.projects()) & set(projects):
-                with _step(f"removing {project} of an earlier run"):
-                    flow.remove(client, project)
 
 
 def _explain() -> None:

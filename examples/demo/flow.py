@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 
 import numpy as np
@@ -34,12 +34,15 @@ class Customer:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """Where the flow runs. `url` is the gateway's address for clients and for other operators alike;
-    `nats` is the embedded server as a `nats_hosts` value."""
+    """Where the flow runs. `url` is the gateway's address for clients and for other operators alike.
+
+    `founding` says in a create map which backend it is, `joining` is what a peer adds to its invitation.
+    """
 
     url: str
-    nats: str
     customers: tuple[Customer, Customer]
+    founding: Mapping[str, str]
+    joining: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -64,11 +67,12 @@ def run(surroundings: Surroundings, step: Step) -> Outcome:
     with _clients(surroundings) as clients:
         admin = clients[ADMIN]
         with step(f"{ADMIN} ({first.name}) creates the federation iris"):
-            admin.create(ADMIN, "iris", "m1", {"nats_hosts": surroundings.nats})
+            admin.create(ADMIN, "iris", "m1", surroundings.founding)
         for peer in JOINING:
             with step(f"{peer} ({second.name}) joins by an invitation"):
                 invitation = admin.invitation(ADMIN, f"for-{peer}", rest_host=surroundings.url)
-                clients[peer].join(Client.open_invitation(invitation, f"for-{peer}"), pid=peer)
+                opened = Client.open_invitation(invitation, f"for-{peer}")
+                clients[peer].join(opened, surroundings.joining, pid=peer)
         for peer, rows in data.parts().items():
             with step(f"{peer} learns its {len(rows)} rows"):
                 clients[peer].learn(peer, _frame(rows))
@@ -96,6 +100,16 @@ def revoke(surroundings: Surroundings, remove_member: Callable[[str], None], ste
             federated = {peer: _build(client, peer) for peer, client in staying.items()}
             local = {REVOKED: _build(clients[REVOKED], REVOKED, use_local=True)}
         return Outcome(federated, local, exchange)
+
+
+def remove_earlier(surroundings: Surroundings, step: Step) -> None:
+    """Projects of an earlier run on the same cluster go first, members before the admin."""
+    first, second = surroundings.customers
+    for customer, projects in ((second, JOINING), (first, (ADMIN,))):
+        with Client(surroundings.url, customer.name, customer.secret_key) as client:
+            for project in set(client.projects()) & set(projects):
+                with step(f"removing {project} of an earlier run"):
+                    remove(client, project)
 
 
 def remove(client: Client, peer: str) -> None:

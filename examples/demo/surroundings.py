@@ -23,7 +23,7 @@ def read_surroundings() -> Surroundings:
     env = os.environ
     return Surroundings(
         url=env["SYMFED_URL"],
-        nats=env["SYMFED_NATS"],
+        founding={"nats_hosts": env["SYMFED_NATS"]},
         customers=(
             Customer(env["SYMFED_CUSTOMER"], env["SYMFED_SECRET_KEY"]),
             Customer(env["SYMFED_CUSTOMER_2"], env["SYMFED_SECRET_KEY_2"]),

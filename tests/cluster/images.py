@@ -52,6 +52,11 @@ def of_program(name: str) -> Image:
     return Image(f"localhost/{name}", program(name).parent.name.removeprefix("programs-"))
 
 
+def of_file(name: str, dockerfile: Path) -> Image:
+    """An image of a test's own, by its Dockerfile."""
+    return Image(f"localhost/{name}", digest(name, *contents(["requirements.lock", str(dockerfile)])))
+
+
 def contents(names: Iterable[str]) -> Iterator[bytes]:
     """Paths and contents of these files and of the files in these folders."""
     for name in names:
@@ -74,14 +79,10 @@ def digest(*parts: str | bytes) -> str:
     return whole.hexdigest()[:12]
 
 
-def build_with_docker(part: str) -> Image:
-    """Builds a part's image with Docker; Docker's own cache makes a repeat quick."""
-    image = of_part(part)
+def build_with_docker(image: Image, *options: str) -> Image:
+    """Builds from the repository with Docker, whose own cache makes a repeat quick."""
     with step(f"image {image.name}"):
-        run(
-            ["docker", "build", "--quiet", f"--build-arg=PART={part}", f"--tag={image.name}", "."],
-            cwd=REPOSITORY,
-        )
+        run(["docker", "build", "--quiet", *options, f"--tag={image.name}", "."], cwd=REPOSITORY)
     return image
 
 
@@ -114,6 +115,17 @@ def ensure_all() -> dict[str, Image]:
     with ThreadPoolExecutor() as together:  # one part waits for downloads while another one unpacks
         list(together.map(ensure_in_local_cluster, parts.values(), parts.keys()))
     return {**parts, "nats": nats}
+
+
+def ensure_of_file(image: Image, dockerfile: Path) -> None:
+    """Builds a test's image unless it is built, and hands it to the local cluster."""
+    if image.name in containerd_images():
+        return
+    if not stored(image.name):
+        with step(f"building {image.name}"):
+            build_on_base(image, f"--file={dockerfile}")
+    with step(f"handing {image.name} to containerd"):
+        hand_over(image)
 
 
 def ensure_in_local_cluster(image: Image, part: str | None = None) -> None:
@@ -152,7 +164,12 @@ def stored(name: str) -> bool:
 
 
 def build_of_part(image: Image, part: str) -> None:
-    """Builds a part on the Debian base; the network and the certificate authorities are the machine's."""
+    """Builds a part."""
+    build_on_base(image, f"--build-arg=PART={part}")
+
+
+def build_on_base(image: Image, *options: str) -> None:
+    """Builds on the Debian base; the network and the certificate authorities are the machine's."""
     base = ensure_base()
     buildah(
         "bud",
@@ -163,7 +180,7 @@ def build_of_part(image: Image, part: str) -> None:
         f"--volume={AUTHORITIES}:{AUTHORITIES}:ro",
         f"--build-arg=SSL_CERT_FILE={AUTHORITIES}/ca-certificates.crt",
         f"--build-arg=BASE={base}",
-        f"--build-arg=PART={part}",
+        *options,
         f"--tag={image.name}",
         ".",
     )

@@ -62,7 +62,9 @@ def up(with_chart: bool) -> None:
 
 def kind_images() -> dict[str, Image]:
     """Builds the parts' images with Docker and loads them; NATS comes from its makers."""
-    ready = {part: images.build_with_docker(part) for part in PARTS}
+    ready = {
+        part: images.build_with_docker(images.of_part(part), f"--build-arg=PART={part}") for part in PARTS
+    }
     for image in ready.values():
         kind.load(image)
     return ready

@@ -12,7 +12,7 @@ from tests.integration.line import Line, namespace_of
 
 def test_three_peers_get_the_pooled_model_and_two_when_one_is_removed(line: Line) -> None:
     customers = (line.new_customer("c1"), line.new_customer("c2"))
-    surroundings = Surroundings(line.url, line.nats, customers)
+    surroundings = Surroundings(line.url, customers, {"nats_hosts": line.nats})
     outcome = flow.run(surroundings, lambda text: nullcontext(print(text)))
 
     proof = prove(outcome.federated, data.pooled_reference())
