@@ -11,7 +11,7 @@ from symfed_wire.errors import SymfedError
 class CallError(SymfedError):
     """The call ends with this status; the message is the envelope's `statusString`."""
 
-    reason: ClassVar[str] = "CallFailed"
+    reason: str = "CallFailed"
     status: ClassVar[int] = 500
 
     def __init__(

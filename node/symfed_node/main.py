@@ -16,6 +16,7 @@ import uvicorn
 
 from symfed_node.app import build_app
 from symfed_node.errors import ConfigurationError
+from symfed_node.exchange.aws import AwsExchange
 from symfed_node.exchange.base import Backend
 from symfed_node.exchange.condition import Exchanging
 from symfed_node.exchange.keys import PeerKeys
@@ -47,7 +48,7 @@ def main() -> None:
     logging.basicConfig(
         level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s"
     )
-    for chatty in ("httpx", "httpcore", "nats"):
+    for chatty in ("httpx", "httpcore", "nats", "botocore", "boto3", "urllib3"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     # uvicorn stops gracefully on SIGTERM, then lets the signal go on to whoever had it before.
     signal.signal(signal.SIGTERM, _end)
@@ -140,16 +141,18 @@ def _make_exchanger(
 ) -> Exchanger:
     keys = PeerKeys(config.uuid, config.secrets)
     store = ExchangeStore(settings.data / "federations" / membership.federation)
-    backend = _make_backend(config, membership)
+    backend = _make_backend(settings, config, membership)
     rounds = Rounds(config.uuid, membership, keys, store, backend)
     project.set_federated(rounds.restore())
     return Exchanger(project, rounds, backend, poll_seconds=settings.poll_seconds, report=report)
 
 
-def _make_backend(config: NodeConfig, membership: Membership) -> Backend:
-    if membership.nats is None:
-        raise ConfigurationError("the membership is of a backend that this node does not know")
-    return NatsExchange(config.uuid, membership.nats, config.secrets, membership.nats_login)
+def _make_backend(settings: NodeSettings, config: NodeConfig, membership: Membership) -> Backend:
+    if membership.nats is not None:
+        return NatsExchange(config.uuid, membership.nats, config.secrets, membership.nats_login)
+    if membership.aws is not None and membership.aws_place is not None:
+        return AwsExchange(config.uuid, membership.aws, membership.aws_place, settings.aws_credentials)
+    raise ConfigurationError("the membership is of a backend that this node does not know")
 
 
 def _say_hello(settings: NodeSettings, config: NodeConfig, project: Project) -> None:

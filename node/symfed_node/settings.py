@@ -19,6 +19,8 @@ class NodeSettings(BaseSettings):
 
     node_config: Path = Path("/etc/symfed/node") / NODE_FILE
     node_token: Path = Path("/etc/symfed/token") / TOKEN_KEY
+    aws_credentials: Path | None = None
+    """a mounted Secret with accessKeyId, secretAccessKey and perhaps sessionToken; else boto3 finds a role"""
     data: Path = Path("/var/lib/symfed")
     listen: str = "0.0.0.0:8080"
     kubernetes: bool = True

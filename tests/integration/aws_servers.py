@@ -9,9 +9,10 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Self, TypedDict
+from typing import TYPE_CHECKING, Final, Self, TypedDict, cast
 
 import boto3
 import httpx
@@ -21,6 +22,7 @@ from tests.integration.servers import Process, free_port
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.literals import BucketLocationConstraintType
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
 
@@ -29,6 +31,7 @@ PEER_ACCOUNT: Final = "222222222222"
 MOTO_ACCOUNT: Final = "123456789012"
 REGION: Final = "eu-central-1"
 SECRET_KEY: Final = "any secret will do"
+_SESSION = boto3.Session()
 _PROGRAMS = Path(sys.executable).parent
 
 
@@ -47,19 +50,28 @@ class AwsAccount:
     endpoint: str
     account: str
     region: str = REGION
-    _session: boto3.Session = field(default_factory=boto3.Session, repr=False)
+    _session: boto3.Session = field(default=_SESSION, repr=False)
 
-    @property
+    @cached_property
     def s3(self) -> "S3Client":
         return self._session.client("s3", **self._options())
 
-    @property
+    @cached_property
     def sns(self) -> "SNSClient":
         return self._session.client("sns", **self._options())
 
-    @property
+    def sns_of(self, topic_arn: str) -> "SNSClient":
+        """For a topic, in its region."""
+        return replace(self, region=topic_arn.split(":")[3]).sns
+
+    @cached_property
     def sqs(self) -> "SQSClient":
         return self._session.client("sqs", **self._options())
+
+    @property
+    def location(self) -> "BucketLocationConstraintType":
+        """The region as a new bucket is told it; not for us-east-1."""
+        return cast("BucketLocationConstraintType", self.region)
 
     def _options(self) -> _Options:
         return _Options(
@@ -120,8 +132,8 @@ class AwsServer:
         self.process.start(self._answers)
 
     def stop(self) -> None:
-        """Stops it."""
-        self.process.stop()
+        """Ends it; asked to, it would wait for the long polls that are under way."""
+        self.process.kill()
 
     def _answers(self) -> bool:
         try:

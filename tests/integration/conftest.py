@@ -9,6 +9,7 @@ import pytest
 from symfed_wire.kube import NAMESPACES, Kube
 from symfed_wire.kube_config import KubeConfig
 from tests.cluster.gobuild import ProgramMissingError, can_build, program
+from tests.integration.aws_servers import AwsServer, running
 from tests.integration.gateway import NewTenant, Nodes, RunningGateway, Tenant, started_gateway
 from tests.integration.line import Line, started_line
 from tests.integration.servers import ControlPlane, wait_until
@@ -53,6 +54,13 @@ def control_plane(programs: None, tmp_path_factory: pytest.TempPathFactory) -> I
     with ControlPlane(tmp_path_factory.mktemp("control-plane")) as running:
         running.apply_crds()
         yield running
+
+
+@pytest.fixture(scope="session")
+def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AwsServer]:
+    """AWS, once for the whole run; tests keep apart by the names of buckets, topics and queues."""
+    with running(AwsServer.ministack(tmp_path_factory.mktemp("ministack"))) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -24,6 +24,7 @@ from symfed_operator.backends.base import WantedMember
 from symfed_operator.backends.nats.keys import new_member_seeds, new_user_seed, public_key
 from symfed_wire.documents import (
     FEDERATION_CONTEXT,
+    AwsAddress,
     FederationDocument,
     FederationSettings,
     Member,
@@ -60,7 +61,7 @@ class PeerIdentity:
         writer, reader = public_key(self.seeds.nats_writer_seed), public_key(self.seeds.nats_reader_seed)
         return WantedMember(self.uuid, new_member_seeds(), ISSUED, NatsUserKeys(writer=writer, reader=reader))
 
-    def member(self, address: NatsAddress) -> Member:
+    def member(self, address: NatsAddress | AwsAddress) -> Member:
         """The member as the document lists it."""
         identity = Ed25519PrivateKey.from_private_bytes(base64.b64decode(self.seeds.identity_seed))
         sealing = X25519PrivateKey.from_private_bytes(base64.b64decode(self.seeds.sealing_seed))
@@ -69,7 +70,8 @@ class PeerIdentity:
             name=self.name,
             identity_key=to_text(identity.public_key().public_bytes_raw()),
             sealing_key=to_text(sealing.public_key().public_bytes_raw()),
-            nats=address,
+            nats=address if isinstance(address, NatsAddress) else None,
+            aws=address if isinstance(address, AwsAddress) else None,
         )
 
 

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
+from symfed_wire.aws_errors import AwsReason
+
 ROOT = Path(__file__).parents[2]
 TYPES = {
     "Federation": ["Ready", "BackendReady", "NameClaimed", "Secure"],
@@ -54,9 +56,16 @@ def test_every_literal_reason_is_documented_under_its_condition() -> None:
         assert reason in found, f"docs/conditions.md lacks {reason} under {name or 'any condition'}"
 
 
+def test_what_aws_refuses_a_node_is_documented() -> None:
+    missing = (
+        {*AwsReason} - {AwsReason.QUEUE_DELETED_RECENTLY} - _documented()["FederationPeer"]["Exchanging"]
+    )
+    assert not missing, f"docs/conditions.md lacks {', '.join(sorted(missing))} under Exchanging"
+
+
 def test_the_document_names_no_reason_that_nobody_writes() -> None:
     literals = {reason for _, reason in _literal_reasons()}
-    known = literals | FROM_KUBERNETES | (_error_reasons() - NEVER_IN_A_CONDITION)
+    known = literals | FROM_KUBERNETES | {*AwsReason} | (_error_reasons() - NEVER_IN_A_CONDITION)
     strangers = _all_documented() - known
     assert not strangers, f"docs/conditions.md has {', '.join(sorted(strangers))}, which nobody writes"
 

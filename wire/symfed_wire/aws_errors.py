@@ -9,6 +9,7 @@ from typing import Final
 class AwsReason(StrEnum):
     """Why AWS did not do something, as a condition's reason."""
 
+    CREDENTIALS_MISSING = "CredentialsMissing"
     CREDENTIALS_REFUSED = "CredentialsRefused"
     CREDENTIALS_EXPIRED = "CredentialsExpired"
     ACCESS_DENIED = "AccessDenied"

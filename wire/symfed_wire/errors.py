@@ -1,7 +1,5 @@
 """The root of every part's exception hierarchy."""
 
-from typing import ClassVar
-
 
 class SymfedError(Exception):
     """Something that the reader can act on: what happened, to which object, what to do.
@@ -10,7 +8,7 @@ class SymfedError(Exception):
     Messages never contain a secret.
     """
 
-    reason: ClassVar[str] = "Error"
+    reason: str = "Error"
 
 
 class MalformedError(SymfedError):

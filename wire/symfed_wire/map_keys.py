@@ -3,7 +3,6 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
 from pydantic import JsonValue
 
@@ -25,7 +24,7 @@ class MapFault:
 class FederationMapError(SymfedError):
     """A map has faults; the message names all of them."""
 
-    reason: ClassVar[str] = "MapInvalid"
+    reason: str = "MapInvalid"
 
     def __init__(self, faults: tuple[MapFault, ...]) -> None:
         super().__init__("; ".join(map(str, faults)))

@@ -70,6 +70,10 @@ class Backend(Protocol):
     def is_open(self) -> bool:
         """Whether the other calls can work; after a loss `open` is needed again."""
 
+    @property
+    def impaired(self) -> str:
+        """What does not work although snapshots come and go, in words; or empty."""
+
     async def open(self, on_wake: OnWake) -> None:
         """Connect. RefusedError when this peer's credentials are not accepted."""
 
@@ -90,3 +94,11 @@ class Backend(Protocol):
 
     async def ask(self) -> None:
         """Wake all others so that they publish."""
+
+
+def first_fault(faults: BaseExceptionGroup[BaseException]) -> BaseException:
+    """One of the errors of tasks that ran together."""
+    fault: BaseException = faults
+    while isinstance(fault, BaseExceptionGroup):
+        fault = fault.exceptions[0]
+    return fault

@@ -46,6 +46,7 @@ def after_exchange(
     behind: Mapping[str, str],
     waiting_rows: int,
     older_volume: str = "",
+    impaired: str = "",
 ) -> Exchanging:
     """The condition after an exchange went through.
 
@@ -56,17 +57,18 @@ def after_exchange(
         behind: uuid → why a member's snapshot is missing or not its newest.
         waiting_rows: own rows, learnt or forgotten, that are too few to be published.
         older_volume: what was published and is not in the project any more, or empty.
+        impaired: what of the backend does not work, although snapshots come and go, or empty.
     """
     if left_out:
         return Exchanging(False, "SchemaMismatch", _list(left_out, names))
     if cannot_publish:
-        return Exchanging(False, "TooFewRows", _join(older_volume, cannot_publish))
+        return Exchanging(False, "TooFewRows", _join(older_volume, cannot_publish, impaired))
     if behind:
-        return Exchanging(True, "PeerBehind", _join(older_volume, _list(behind, names)))
+        return Exchanging(True, "PeerBehind", _join(older_volume, _list(behind, names), impaired))
     waiting = (
         f"a change of {waiting_rows} rows waits for more: so few are not published" if waiting_rows else ""
     )
-    return Exchanging(True, "Current", _join(older_volume, waiting))
+    return Exchanging(True, "Current", _join(older_volume, waiting, impaired))
 
 
 def _join(*texts: str) -> str:

@@ -144,6 +144,7 @@ class Exchanger:
             behind=rounds.behind,
             waiting_rows=rounds.waiting_rows,
             older_volume=rounds.older_volume,
+            impaired=self._backend.impaired,
         )
 
     async def _merge(self) -> Federated | None:

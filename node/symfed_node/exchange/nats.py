@@ -33,6 +33,7 @@ from symfed_node.exchange.base import (
     Sign,
     StreamFullError,
     Wake,
+    first_fault,
 )
 from symfed_node.exchange.connection import User, dial, users_of
 from symfed_node.exchange.nats_subjects import Place, Subjects
@@ -79,6 +80,11 @@ class NatsExchange:
     def is_open(self) -> bool:
         """See `Backend.is_open`."""
         return all(connection is not None and connection.is_connected for connection in self._connections)
+
+    @property
+    def impaired(self) -> str:
+        """See `Backend.impaired`: here all works or nothing."""
+        return ""
 
     @property
     def _connections(self) -> tuple[Client | None, Client | None]:
@@ -191,7 +197,7 @@ class NatsExchange:
                 for _ in range(min(WINDOW, count)):
                     group.create_task(fetch())
         except* (ExchangeError, nats.errors.Error) as faults:
-            raise _first(faults) from None
+            raise first_fault(faults) from None
         return parts
 
     async def _put_chunks(self, outgoing: Outgoing) -> int:
@@ -284,10 +290,3 @@ async def _again(attempt: Callable[[], Awaitable[Result]]) -> Result:
         with trial:
             return await attempt()
     raise AssertionError("tenacity ends by an answer or an error")
-
-
-def _first(faults: BaseExceptionGroup[BaseException]) -> BaseException:
-    fault: BaseException = faults
-    while isinstance(fault, BaseExceptionGroup):
-        fault = fault.exceptions[0]
-    return fault

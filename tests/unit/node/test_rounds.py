@@ -107,6 +107,7 @@ class InMemory:
         self._peer = peer
         self.is_open = True
         self.request_timeout = 0.0
+        self.impaired = ""
 
     async def open(self, on_wake: OnWake) -> None:
         """Nothing to open."""
