@@ -55,7 +55,7 @@ class ExternalNats:
 
     def account(self, login: NatsLogin | None = None, url: str = "") -> SharedAccount:
         """What the operator is told of it, perhaps with another login or address."""
-        return SharedAccount((url or self.url,), login or self.login, "Secret nats", request_timeout=5)
+        return SharedAccount((url or self.url,), login or self.login, "Secret nats")
 
     @asynccontextmanager
     async def somebody(self) -> AsyncIterator[Client]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from secrets import token_hex
@@ -32,7 +32,15 @@ def made_user(token: str, seed: str) -> LoginOptions:
     )
 
 
-async def dial(hosts: tuple[str, ...], login: LoginOptions, *, who: str, hint: str, timeout: float) -> Client:
+async def dial(
+    hosts: tuple[str, ...],
+    login: LoginOptions,
+    *,
+    who: str,
+    hint: str,
+    timeout: float,
+    on_error: Callable[[Exception], None] = lambda fault: None,
+) -> Client:
     """A connection that is not renewed behind the caller's back, so that refused credentials fail at once.
 
     Args:
@@ -40,6 +48,7 @@ async def dial(hosts: tuple[str, ...], login: LoginOptions, *, who: str, hint: s
         who: whose credentials these are, for the message of an error.
         hint: what to do when they are refused.
         timeout: seconds for all of it, over all hosts.
+        on_error: what the server says beside its answers, also later: that something is not allowed.
 
     Raises:
         AuthorizationFailedError: a server is there and refuses these credentials.
@@ -50,6 +59,7 @@ async def dial(hosts: tuple[str, ...], login: LoginOptions, *, who: str, hint: s
 
     async def note(fault: Exception) -> None:
         faults.append(fault)
+        on_error(fault)
 
     connection = CautiousClient()
     try:

@@ -1,4 +1,4 @@
-"""A NATS that somebody else runs: one account, which all members of a federation share."""
+"""Connections to a NATS that somebody else runs: one account, which all members of a federation share."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -6,58 +6,90 @@ from dataclasses import dataclass, field
 
 from nats.aio.client import Client
 
+from symfed_operator.backends.base import AuthorizationFailedError, UnreachableError
 from symfed_operator.backends.nats.connection import dial
-from symfed_operator.backends.nats.shared import is_supported
-from symfed_operator.backends.nats.streams import Layout, Stream
-from symfed_wire.nats_client import login_options
+from symfed_operator.backends.nats.shared import SUPPORTED, is_supported, streams_of
+from symfed_operator.backends.nats.streams import Layout, Stream, stream_names
+from symfed_wire.errors import MalformedError
+from symfed_wire.nats_client import LoginOptions, login_options
 from symfed_wire.node_config import NatsLogin
 
 _CONNECT_SECONDS = 10.0
+_REQUEST_SECONDS = 5.0
+_DENIED = "permissions violation"
 
 
 @dataclass(frozen=True)
 class SharedAccount:
-    """Where it is and how to log in. `secret` says to a user where the login comes from."""
+    """Where it is and how to log in; `origin` says to a user where the login comes from."""
 
     hosts: tuple[str, ...]
     login: NatsLogin = field(repr=False)
-    secret: str
-    request_timeout: float = 30.0
+    origin: str
 
     @asynccontextmanager
     async def connected(self) -> AsyncIterator["OpenAccount"]:
-        """A short connection.
-
-        Raises AuthorizationFailedError, UnreachableError, and MalformedError for a login of another form.
-        """
+        """A short connection. Raises AuthorizationFailedError and UnreachableError."""
+        faults: list[Exception] = []
         connection = await dial(
             self.hosts,
-            login_options(self.login),
-            who="the login of the federation",
-            hint=f"Set right {self.secret}: user and password, or token, or nkeySeed",
+            self._options(),
+            who="the login that all members of the federation share",
+            hint=f"Check {self.origin}",
             timeout=_CONNECT_SECONDS,
+            on_error=faults.append,
         )
         try:
-            yield OpenAccount(connection, self.hosts, self.request_timeout)
+            yield OpenAccount(connection, self._where)
+        except UnreachableError as error:
+            raise self._denied(faults) or error from None
         finally:
             await connection.close()
+
+    def _options(self) -> LoginOptions:
+        try:
+            return login_options(self.login)
+        except MalformedError as error:
+            raise AuthorizationFailedError(f"{error}. Check {self.origin}") from None
+
+    def _denied(self, faults: list[Exception]) -> AuthorizationFailedError | None:
+        """What is not allowed gets no answer; the server says so beside it."""
+        said = next((str(fault) for fault in faults if _DENIED in str(fault).lower()), None)
+        if said is None:
+            return None
+        return AuthorizationFailedError(
+            f"{said}, {self._where}. The login must be allowed to publish sf.> and $JS.API.>, and to"
+            " subscribe sf.> and _INBOX.>"
+        )
+
+    @property
+    def _where(self) -> str:
+        return f"on NATS at {', '.join(self.hosts)}"
 
 
 class OpenAccount:
     """The streams of the account, over an open connection."""
 
-    def __init__(self, connection: Client, hosts: tuple[str, ...], timeout: float) -> None:
+    def __init__(self, connection: Client, where: str) -> None:
         self._connection = connection
-        self._where = f"on NATS at {', '.join(hosts)}"
-        self._timeout = timeout
+        self._jetstream = connection.jetstream(timeout=_REQUEST_SECONDS)
+        self._where = where
 
     @property
     def warning(self) -> str:
         """What is to be said of the server's version; empty when nothing is."""
         version = self._connection.connected_server_version
         text = f"{version.major}.{version.minor}.{version.patch}"
-        return "" if is_supported(text) else f"NATS server {text} {self._where}"
+        if is_supported(text):
+            return ""
+        return f"the server {self._where} has version {text}, which is known to crash: {SUPPORTED} is needed"
 
     def stream(self, layout: Layout) -> Stream:
         """One of its streams."""
-        return Stream(self._connection.jetstream(timeout=self._timeout), layout, self._where)
+        return Stream(self._jetstream, layout, self._where)
+
+    async def free_all(self, federation: str) -> None:
+        """Delete all streams of a federation, that of its document last."""
+        names = await stream_names(self._jetstream, self._where)
+        for layout in streams_of(federation, names):
+            await self.stream(layout).free()

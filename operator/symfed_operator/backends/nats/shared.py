@@ -4,6 +4,7 @@ Its members share the account, so every subject and stream carries the federatio
 """
 
 import re
+from collections.abc import Iterable
 from typing import Final
 
 from symfed_operator.backends.nats.account import ASK, DATA, FEDERATION_MAX_BYTES, HEAD
@@ -15,6 +16,7 @@ from symfed_wire.join import NatsGrant
 FEDERATION: Final = "federation"
 # Older servers of these two lines crash; what comes after them does not.
 _GOOD_FROM: Final = {(2, 12): 12, (2, 14): 3}
+SUPPORTED: Final = "2.12.12, or 2.14.3 or newer"
 _VERSION: Final = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 
 
@@ -26,6 +28,13 @@ def document_layout(federation: str) -> Layout:
 def member_layout(federation: str, uuid: str, max_bytes: int) -> Layout:
     """A member's stream, which holds two snapshots of at most half of `max_bytes` each."""
     return _layout(federation, uuid, max_bytes)
+
+
+def streams_of(federation: str, names: Iterable[str]) -> list[Layout]:
+    """Those of a federation among the streams with these names, that of its document last."""
+    prefix = _layout(federation, "", 0).name
+    own = (name.removeprefix(prefix) for name in names if name.startswith(prefix))
+    return [_layout(federation, who, 0) for who in sorted(own, key=lambda who: (who == FEDERATION, who))]
 
 
 def address_of(federation: str, uuid: str) -> NatsAddress:

@@ -90,7 +90,7 @@ class Stream:
         One that cannot be set right is made anew: its peer puts its snapshot again.
         """
         name, wanted = self._layout.name, _config(self._layout)
-        with self._faults():
+        with _faults(self._what):
             try:
                 info = await self._jetstream.stream_info(name, subjects_filter=self._layout.head)
             except NotFoundError:
@@ -113,7 +113,7 @@ class Stream:
 
     async def size(self) -> int:
         """The bytes that it stores; none where there is no stream."""
-        with self._faults():
+        with _faults(self._what):
             try:
                 return (await self._jetstream.stream_info(self._layout.name)).state.bytes
             except NotFoundError:
@@ -121,17 +121,25 @@ class Stream:
 
     async def free(self) -> None:
         """Deletes the stream with all that is in it."""
-        with self._faults():
+        with _faults(self._what):
             try:
                 await self._jetstream.delete_stream(self._layout.name)
             except NotFoundError:
                 return
 
+    async def newest(self) -> bytes | None:
+        """The newest head; None where there is none."""
+        with _faults(self._what):
+            try:
+                return (await self._jetstream.get_last_msg(self._layout.name, self._layout.head)).data
+            except NotFoundError:
+                return None
+
     async def publish_document(self, document: Signed) -> None:
         """Publishes as a head what is not there yet, unless somebody else has published meanwhile."""
         wanted = document.model_dump_json().encode()
         name, head = self._layout.name, self._layout.head
-        with self._faults():
+        with _faults(self._what):
             try:
                 newest = await self._jetstream.get_last_msg(name, head)
             except NotFoundError:
@@ -142,27 +150,41 @@ class Stream:
                 headers = {Header.EXPECTED_LAST_SUBJECT_SEQUENCE.value: str(sequence)}
                 await self._jetstream.publish(head, wanted, stream=name, headers=headers)
 
-    @contextmanager
-    def _faults(self) -> Iterator[None]:
-        """Turns the client's errors into ours."""
-        where = f"stream {self._layout.name} {self._where}"
-        try:
-            yield
-        except ServiceUnavailableError as error:
-            raise JetStreamDisabledError(
-                f"{where}: JetStream is not available to this account ({_said(error)}). Check the server's"
-                " JetStream limits and its log"
+    @property
+    def _what(self) -> str:
+        return f"stream {self._layout.name} {self._where}"
+
+
+async def stream_names(jetstream: JetStreamContext, where: str) -> list[str]:
+    """The names of all streams of an account."""
+    names = list[str]()
+    with _faults(f"the streams {where}"):
+        while page := await jetstream.streams_info(offset=len(names)):
+            names += [info.config.name or "" for info in page]
+    return names
+
+
+@contextmanager
+def _faults(what: str) -> Iterator[None]:
+    """Turns the client's errors into ours; `what` is where they come from."""
+    try:
+        yield
+    except ServiceUnavailableError as error:
+        raise JetStreamDisabledError(
+            f"{what}: JetStream is not available to this account ({_said(error)}). Check the server's"
+            " JetStream limits and its log"
+        ) from error
+    except APIError as error:
+        if error.err_code in _NO_CAPACITY:
+            raise NoCapacityError(
+                f"{what}: {_said(error)}. Raise the server's JetStream limit, or lower the federation's"
+                " streamMaxBytes"
             ) from error
-        except APIError as error:
-            if error.err_code in _NO_CAPACITY:
-                raise NoCapacityError(
-                    f"{where}: {_said(error)}. Raise the server's JetStream limit or the stream's size"
-                ) from error
-            raise BackendError(f"{where}: {_said(error)}") from error
-        except NoStreamResponseError as error:
-            raise BackendError(f"{where} is missing; it is made again with the next look") from error
-        except (nats.errors.Error, OSError) as error:
-            raise UnreachableError(f"{where}: no answer from the server ({type(error).__name__})") from error
+        raise BackendError(f"{what}: {_said(error)}") from error
+    except NoStreamResponseError as error:
+        raise BackendError(f"{what} is missing; it is made again with the next look") from error
+    except (nats.errors.Error, OSError) as error:
+        raise UnreachableError(f"{what}: no answer from the server ({type(error).__name__})") from error
 
 
 @asynccontextmanager
