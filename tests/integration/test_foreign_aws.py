@@ -2,6 +2,8 @@
 
 import pytest
 
+from symfed_wire.client import Client as OwnClient
+from symfed_wire.client.http import Form
 from tests.foreign.client import Client
 from tests.integration.line import Line
 
@@ -40,3 +42,12 @@ def test_the_topics_and_queues_of_an_account(
     assert any(url.endswith(f"/{ACCOUNT}/seen") for url in found["queues"]["EU_WEST_1"])
     assert set(found["queues"]) == {"EU_WEST_1"} if region else len(found["queues"]) > 20
     assert client.kill_job(started.job).text == "Job killed"
+
+
+@pytest.mark.parametrize("form", ["v1", "v2"])
+def test_the_own_client_reads_it_in_both_forms(line: Line, client: Client, form: Form) -> None:
+    line.aws.account(ACCOUNT, REGION).sns.create_topic(Name="listed")
+    with OwnClient(line.url, client.cid, client.secret_key, form=form) as own:
+        found = own.aws_info(ACCOUNT, "any secret will do", region=REGION)
+    arns = {arn for topic in found.topics["EU_WEST_1"] for arn in topic}
+    assert f"arn:aws:sns:{REGION}:{ACCOUNT}:listed" in arns

@@ -1,10 +1,11 @@
-"""Every command of `symfed`: its place in the help, and its example."""
+"""Every command of `symfed`: its place in the help, and its examples, a line each."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from symfed_wire.cli.app import app
+from symfed_wire.cli.awsinfo import awsinfo
 from symfed_wire.cli.explore import density, explore
 from symfed_wire.cli.federations import create, invite, join
 from symfed_wire.cli.jobs import jobs
@@ -22,9 +23,11 @@ __all__ = ["COMMANDS", "app"]
 
 COMMANDS: dict[str, dict[Callable[..., None], str]] = {
     "Federations": {
-        create: "create hospital-a --name study --schedule m30 --nats nats://nats.example:4222",
+        create: "create hospital-a --name study --schedule m30 --nats nats://nats.example:4222\n"
+        "create hospital-a --name study --bucket acme-study --aws-region eu-central-1",
         invite: "invite hospital-a --password 'correct horse' > invitation.txt",
-        join: "join - --project hospital-b < invitation.txt",
+        join: "join - --project hospital-b < invitation.txt\n"
+        "join - --bucket beta-study --aws-account 123456789012 < invitation.txt",
         sync: "sync hospital-a --wait --peers 3",
         schedule: "schedule hospital-a h3",
         pulse: "pulse hospital-b stop",
@@ -46,6 +49,7 @@ COMMANDS: dict[str, dict[Callable[..., None], str]] = {
         log: "log hospital-a",
         errors: "errors hospital-a --clear",
         jobs: "jobs --output json",
+        awsinfo: "awsinfo --aws-region eu-central-1",
         profiles: "profiles",
         delete: "delete hospital-a --yes",
     },
@@ -53,4 +57,5 @@ COMMANDS: dict[str, dict[Callable[..., None], str]] = {
 
 for panel, commands in COMMANDS.items():
     for command, example in commands.items():
-        app.command(rich_help_panel=panel, epilog=f"Example: symfed {example}")(command)
+        lines = (f"Example: symfed {line}" for line in example.splitlines())
+        app.command(rich_help_panel=panel, epilog="\n\n".join(lines))(command)

@@ -8,6 +8,24 @@ from typing import Annotated
 import typer
 from pydantic import JsonValue
 
+from symfed_wire.cli.backends import (
+    AccessKeyOption,
+    AccountOption,
+    AwsKeys,
+    AwsSide,
+    BucketOption,
+    EndpointOption,
+    NatsCaOption,
+    NatsLogin,
+    NatsOption,
+    NatsPasswordOption,
+    NatsSeedOption,
+    NatsTokenOption,
+    NatsUserOption,
+    RegionOption,
+    SecretKeyOption,
+    SessionTokenOption,
+)
 from symfed_wire.cli.connection import client_of
 from symfed_wire.cli.errors import UsageError
 from symfed_wire.cli.output import is_terminal, note, say
@@ -28,9 +46,7 @@ def create(
     project: Annotated[str, typer.Argument(help="Project id of the admin's peer.")],
     name: Annotated[str | None, typer.Option(help="Name of the federation.")] = None,
     schedule: Annotated[str, typer.Option(help="How often peers exchange: m30, h3, d7.")] = "h1",
-    nats: Annotated[
-        str | None, typer.Option(envvar="SYMFED_NATS", help="NATS addresses, comma separated.")
-    ] = None,
+    nats: NatsOption = None,
     gpu: GpuOption = False,
     encrypt: Annotated[bool, typer.Option("--encrypt", help="Seal snapshots for the members.")] = False,
     ephemeral: EphemeralOption = False,
@@ -40,16 +56,37 @@ def create(
     local: Annotated[
         bool, typer.Option("--local", help="A plain project instead, in no federation.")
     ] = False,
+    nats_user: NatsUserOption = None,
+    nats_password: NatsPasswordOption = None,
+    nats_token: NatsTokenOption = None,
+    nats_seed: NatsSeedOption = None,
+    nats_ca: NatsCaOption = None,
+    bucket: BucketOption = None,
+    aws_region: RegionOption = None,
+    aws_account: AccountOption = None,
+    aws_access_key: AccessKeyOption = None,
+    aws_secret_key: SecretKeyOption = None,
+    aws_session_token: SessionTokenOption = None,
+    aws_endpoint: EndpointOption = None,
 ) -> None:
-    """Create a federation with its admin's project, or with --local a plain project."""
+    """Create a federation with its admin's project, or with --local a plain project.
+
+    It exchanges over NATS (--nats), or over AWS (--bucket): then the topic is made in the bucket's region.
+    """
+    keys = AwsKeys(aws_access_key, aws_secret_key, aws_session_token)
+    side = AwsSide(bucket, aws_region, aws_account, aws_endpoint, keys)
+    login = NatsLogin(nats_user, nats_password, nats_token, nats_seed, nats_ca)
     with client_of(ctx) as client:
         if local:
             client.create_project(project, "gpu" if gpu else "cpu", persist=not ephemeral)
             say(f"project {project} is created")
             return
-        if name is None or nats is None:
-            raise UsageError("a federation needs --name and --nats (SYMFED_NATS); a plain project --local")
-        settings: dict[str, JsonValue] = {"nats_hosts": nats, "fed_local_type": "gpu" if gpu else "cpu"}
+        if name is None or (nats is None and bucket is None):
+            raise UsageError(
+                "a federation needs --name, and --nats (SYMFED_NATS) or --bucket; a plain project --local"
+            )
+        settings: dict[str, JsonValue] = {"fed_local_type": "gpu" if gpu else "cpu"}
+        settings |= _backend(ctx, nats, login, side)
         if encrypt:
             settings["fed_encrypt"] = True
         if stream_bytes is not None:
@@ -89,8 +126,17 @@ def join(
     ] = None,
     gpu: GpuOption = False,
     ephemeral: EphemeralOption = False,
+    bucket: BucketOption = None,
+    aws_region: RegionOption = None,
+    aws_account: AccountOption = None,
+    aws_access_key: AccessKeyOption = None,
+    aws_secret_key: SecretKeyOption = None,
+    aws_session_token: SessionTokenOption = None,
+    aws_endpoint: EndpointOption = None,
 ) -> None:
-    """Join a federation with an invitation."""
+    """Join a federation with an invitation; on AWS with a bucket and an account of one's own."""
+    aws_keys = AwsKeys(aws_access_key, aws_secret_key, aws_session_token)
+    side = AwsSide(bucket, aws_region, aws_account, aws_endpoint, aws_keys)
     with client_of(ctx) as client:
         text = (sys.stdin.read() if invitation == "-" else invitation).strip()
         if password is None:
@@ -98,10 +144,25 @@ def join(
                 raise UsageError("an invitation needs its password: set SYMFED_PASSWORD, or use --password")
             password = typer.prompt("Password", hide_input=True, err=True)
         keys = client.open_invitation(text, password)
-        client.join(keys, {"fed_local_type": "gpu" if gpu else "cpu"}, pid=project, persist=not ephemeral)
+        own: dict[str, JsonValue] = {"fed_local_type": "gpu" if gpu else "cpu"}
+        if keys.get("aws_topic_arn"):
+            own |= side.settings(needs_account=True)
+        elif bucket is not None:
+            raise UsageError("--bucket: this federation is not on AWS")
+        client.join(keys, own, pid=project, persist=not ephemeral)
     name = keys.get("fed_name")
     say(
         f"{project} has joined federation {name}"
         if project
         else f"a new project has joined federation {name}"
     )
+
+
+def _backend(ctx: typer.Context, nats: str | None, login: NatsLogin, side: AwsSide) -> dict[str, JsonValue]:
+    """The keys of the backend that is meant: a bucket wins over addresses of the environment."""
+    if side.bucket is None:
+        return {"nats_hosts": nats, **login.settings()}
+    source = ctx.get_parameter_source("nats")
+    if source is not None and source.name == "COMMANDLINE":
+        raise UsageError("--nats and --bucket: a federation exchanges over NATS or over AWS")
+    return side.settings(needs_account=False)

@@ -7,14 +7,15 @@ from collections.abc import Mapping
 import orjson
 from pydantic import JsonValue
 
-from symfed_wire.client.calls import Calls, escaped, flag
-from symfed_wire.client.results import FederationInfo, SyncStats
+from symfed_wire.client.calls import escaped, flag, job_of
+from symfed_wire.client.jobs import JobCalls
+from symfed_wire.client.results import AwsInfo, FederationInfo, SyncStats
 from symfed_wire.client.results.base import part, text
 from symfed_wire.frames import parse_strings
 from symfed_wire.invitation import open_invitation
 
 
-class FederationCalls(Calls):
+class FederationCalls(JobCalls):
     """Create and join a federation, exchange, and look after it."""
 
     def create(
@@ -26,7 +27,10 @@ class FederationCalls(Calls):
         *,
         persist: bool = True,
     ) -> None:
-        """Create a federation and its admin's project; `settings` are further keys such as `nats_hosts`."""
+        """Create a federation and its admin's project; `settings` are further keys, of its backend above all.
+
+        That is `nats_hosts`, or `aws_access_key`, `aws_secret_key`, `aws_region` and `s3_bucket`.
+        """
         body = {**settings, "fed_name": name, "sync_sched": schedule}
         query = {"pid": pid, "persist": flag(persist)}
         self._send("POST", "/fedml/create", query, body, is_sealed=True)
@@ -51,7 +55,10 @@ class FederationCalls(Calls):
         pid: str | None = None,
         persist: bool = True,
     ) -> None:
-        """Join with an invitation's opened keys, passed on unchanged, and the `own` keys of the new peer."""
+        """Join with an invitation's opened keys, passed on unchanged, and the `own` keys of the new peer.
+
+        On AWS those are its own side, with the keys of `create` and `aws_id`.
+        """
         query = {"persist": flag(persist)} | ({"pid": pid} if pid is not None else {})
         self._send("POST", "/fedml/createJoin", query, {**(own or {}), **invitation}, is_sealed=True)
 
@@ -66,6 +73,32 @@ class FederationCalls(Calls):
         answer = self._send("GET", call)
         opened = self._caller.unseal(text(answer.values, "fedInfoEncrypted", call), answer)
         return FederationInfo.read(orjson.loads(opened), call)
+
+    def aws_info(
+        self,
+        access_key: str,
+        secret_key: str,
+        *,
+        session_token: str | None = None,
+        region: str | None = None,
+        deadline: float = 90.0,
+    ) -> AwsInfo:
+        """Topics and queues of the account that the keys belong to, in one region or in all.
+
+        Raises DeadlineError; ApiError in the gateway's words when AWS refuses.
+        """
+        keys = {
+            "aws_access_key": access_key,
+            "aws_secret_key": secret_key,
+            "aws_session_token": session_token,
+            "aws_region": region,
+        }
+        call = "/fedml/awsinfo"
+        body: dict[str, JsonValue] = {name: value for name, value in keys.items() if value}
+        started = self._send("POST", call, body=body, is_sealed=True)
+        answer = self._wait(job_of(started, call), deadline)
+        opened = self._caller.unseal(text(answer.values, "awsInfoEncrypted", call), answer)
+        return AwsInfo.read(orjson.loads(opened), call)
 
     def sync(self, pid: str) -> None:
         """Make the peer publish now, and ask all others to."""

@@ -1,5 +1,6 @@
 """The command line's surroundings: a gateway in the process, no file and no other variables."""
 
+import os
 from functools import partial
 from pathlib import Path
 
@@ -21,6 +22,7 @@ def gateway(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Gateway:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     for name, value in {"URL": "http://gw:1", "CUSTOMER": "c1", "SECRET_KEY": KEY}.items():
         monkeypatch.setenv(f"SYMFED_{name}", value)
-    for name in ("NATS", "PASSWORD", "PROFILE"):
-        monkeypatch.delenv(f"SYMFED_{name}", raising=False)
+    for name in list(os.environ):
+        if name.startswith(("AWS_", "SYMFED_NATS", "SYMFED_PASSWORD", "SYMFED_PROFILE")):
+            monkeypatch.delenv(name)
     return answering

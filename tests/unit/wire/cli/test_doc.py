@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from symfed_wire.cli.commands import COMMANDS
 from symfed_wire.cli.federation_state import FederationState, MemberState, OwnState
 from symfed_wire.client.results import (
+    AwsInfo,
     Coefficient,
     Density,
     FederationInfo,
@@ -45,10 +46,11 @@ def test_the_readme_names_every_command() -> None:
         ("`model`, its `coefficients`", Coefficient),
         ("`density`", Density),
         ("`jobs`", JobInfo),
+        ("`awsinfo`", AwsInfo),
     ],
 )
 def test_the_keys_of_the_json_are_documented(row: str, model: type[BaseModel]) -> None:
     lines = (ROOT / "docs/cli.md").read_text().splitlines()
     [documented] = [line.removeprefix(f"| {row} | ") for line in lines if line.startswith(f"| {row} | ")]
-    named = re.findall(r"`([a-z_]+)`", re.sub(r"\(.*?\)", "", documented))
+    named = re.findall(r"`([a-z0-9_]+)`", re.sub(r"\(.*?\)", "", documented))
     assert named == [*model.model_fields, *model.model_computed_fields]

@@ -73,7 +73,7 @@ def test_join_needs_a_password_where_nobody_can_answer(gateway: Gateway) -> None
 
 
 def test_create_needs_a_name_and_addresses(gateway: Gateway) -> None:
-    assert "needs --name and --nats" in error_of(run("create", "p"), status=2)
+    assert "needs --name, and --nats (SYMFED_NATS) or --bucket" in error_of(run("create", "p"), status=2)
 
 
 def stats(**merged: int) -> Values:

@@ -1,6 +1,8 @@
 """What the client's calls answer, as typed values."""
 
 from symfed_wire.client.results.federations import (
+    AwsInfo,
+    AwsSubscription,
     Condition,
     FederationInfo,
     MergedStats,
@@ -13,6 +15,8 @@ from symfed_wire.client.results.projects import ProjectInfo, RowCount
 from symfed_wire.client.results.statistics import Density, Explored, Prediction
 
 __all__ = [
+    "AwsInfo",
+    "AwsSubscription",
     "Coefficient",
     "Condition",
     "Density",

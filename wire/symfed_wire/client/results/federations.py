@@ -31,10 +31,35 @@ class FederationInfo(Result):
     is_pulsing: bool = False
     allow_peers_explore: bool = False
     fed_use_smpc: bool = False
+    aws_id: str = ""
+    aws_topic_arn: str = ""
+    s3_bucket: str = ""
     peers: Mapping[str, str] = Field(default={}, validation_alias="peersInfo")
     """uuid → name; empty while the peer's node cannot be asked"""
     conditions: tuple[Condition, ...] = ()
     """empty from a server that does not send them"""
+
+
+class AwsSubscription(Result):
+    """Who gets what a topic is told."""
+
+    model_config = ConfigDict(frozen=True, alias_generator=None, extra="ignore")
+
+    owner: str = ""
+    protocol: str = ""
+    endpoint: str = ""
+    subscription_arn: str = ""
+
+
+class AwsInfo(Result):
+    """What an AWS account has, by region in the form `US_EAST_1`."""
+
+    topics: Mapping[str, tuple[Mapping[str, tuple[AwsSubscription, ...]], ...]]
+    """of each topic its subscriptions, by its ARN"""
+    queues: Mapping[str, tuple[str, ...]]
+    """URLs"""
+    skipped: Mapping[str, str] = {}
+    """why a region was left out; empty from a server that does not say"""
 
 
 class PeerStats(Result):
