@@ -68,14 +68,18 @@ class ExternalNats:
             await connection.close()
 
 
-def external_server(folder: Path, way: Way, *, jetstream: bool = True) -> ExternalNats:
+def external_server(
+    folder: Path, way: Way, *, jetstream: bool = True, asks_for_certificates: bool = False
+) -> ExternalNats:
     """A server that is not started yet."""
     folder.mkdir(parents=True, exist_ok=True)
     store = f'jetstream {{ store_dir: "{folder / "nats-data"}", max_file_store: 1Gi }}' if jetstream else ""
     tls, login = "", way.login
     if way.has_tls:
         write_server_certificate(folder)
-        tls = f'tls {{ cert_file: "{folder / "server.crt"}", key_file: "{folder / "server.key"}" }}'
+        certificate, key = folder / "server.crt", folder / "server.key"
+        asks = f'ca_file: "{certificate}", verify: true' if asks_for_certificates else ""
+        tls = f'tls {{ cert_file: "{certificate}", key_file: "{key}", {asks} }}'
         login = login.model_copy(update={"ca": (folder / "server.crt").read_text()})
     config = folder / "external.conf"
     config.write_text("\n".join(["server_name: somebodys", store, tls, way.authorization]))

@@ -120,6 +120,14 @@ async def test_a_certificate_that_is_not_trusted(programs: None, tmp_path: Path)
     assert "put the PEM text of its CA as ca.crt into the Secret with the credentials of NATS" in str(error)
 
 
+async def test_a_server_that_asks_for_a_certificate(programs: None, tmp_path: Path) -> None:
+    nats = external_server(tmp_path, TLS, asks_for_certificates=True)
+    with nats.server:
+        error = await fault(nats.account())
+    assert isinstance(error, UnreachableError)
+    assert "it asks for a client's certificate, and symfed has none" in str(error)
+
+
 async def test_a_server_without_tls(programs: None, tmp_path: Path) -> None:
     with running(tmp_path, PASSWORD) as nats:
         error = await fault(nats.account(url=nats.url.replace("nats://", "tls://")))
