@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 
-from symfed_operator.backends.aws.errors import AwsFailedError
+from symfed_operator.backends.aws.errors import AccessDeniedError, AwsFailedError
 from symfed_operator.backends.aws.policies import differing
 from symfed_operator.backends.aws.session import AwsSide, Parameters, Result, call
 from symfed_wire.aws_layout import PEER_ATTRIBUTE
@@ -30,7 +30,10 @@ class Subscription:
         """
         sns, wanted = self._side.sns, self._wanted
         arn = await self._subscribe()
-        found = (await self._sns(sns.get_subscription_attributes, SubscriptionArn=arn))["Attributes"]
+        try:
+            found = (await self._sns(sns.get_subscription_attributes, SubscriptionArn=arn))["Attributes"]
+        except AccessDeniedError:
+            return  # that AWS took the repeated subscription says that its attributes are these
         for name, value in differing(found, wanted).items():
             await self._sns(
                 sns.set_subscription_attributes,

@@ -1,0 +1,1 @@
+"""The policy documents on AWS, judged by an evaluator that shares nothing with symfed."""
