@@ -1,4 +1,4 @@
-"""The policies on AWS, judged by an evaluator: those of docs/aws.md together with those that symfed writes."""
+"""The policies on AWS, judged by an evaluator: those of docs/aws.md with those that symfed writes."""
 
 from collections.abc import Sequence
 
