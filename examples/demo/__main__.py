@@ -39,7 +39,8 @@ def main() -> int:
         _explain()
         return 1
     seconds = time.monotonic() - started
-    console.print(f"{'[green]The line holds' if holds else '[red]It does not hold'}[/]; {seconds:.0f} s.")
+    verdict = "[green]Every peer has" if holds else "[red]Not every peer has"
+    console.print(f"{verdict} the model of the pooled rows[/]; {seconds:.0f} s.")
     if not holds:
         _explain()
     return 0 if holds else 1

@@ -96,7 +96,7 @@ def next_status(
     old = federation.status
     outside = outside or Outside(old.account_id, old.topic_arn, old.members)
     needed = [condition for condition in conditions if condition.type != "Secure"]
-    ready = summary(needed, f"{outside.members} active members")
+    ready = summary(needed, f"active members: {outside.members}")
     stamped = next_conditions(old.conditions, [ready, *conditions], federation.metadata.generation, now)
     return FederationStatus(
         conditions=stamped,

@@ -5,6 +5,7 @@ import logging
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Annotated
 
 import httpx
 import typer
@@ -68,8 +69,13 @@ def bootstrap_nats() -> None:
 
 
 @app.command("free-federation")
-def free_federation(uid: str) -> None:
-    """Free what was retained of a deleted Federation: snapshots, accounts, keys. UID was the object's."""
+def free_federation(
+    uid: Annotated[
+        str,
+        typer.Argument(help="The Federation's uid: what follows `fed-` in the name of its retained Secret."),
+    ],
+) -> None:
+    """Free what was retained of a deleted Federation: snapshots, accounts, keys."""
     _log_to_stderr("INFO")
     try:
         asyncio.run(_free_federation(_settings(), uid))

@@ -32,8 +32,7 @@ class ModelRoutes:
         """Start building a model."""
         self._node.check_project(request)
         algorithm, model_id = request.query_params.get("algo", ""), request.query_params.get("modelid", "")
-        if not model_id:
-            raise MalformedError("modelid is missing in the query")
+        _check_model_id(model_id)
         is_local = use_local(request)
         context = parse_context(await self._node.body(request))
         project = self._node.project
@@ -69,3 +68,11 @@ class ModelRoutes:
             return answer(HTTPStatus.OK, values={"KSVSMap": predictions(found)})
 
         return await asyncio.to_thread(work)
+
+
+def _check_model_id(model_id: str) -> None:
+    """Raises MalformedError for an id that no path can name, so that the model were never read or deleted."""
+    if not model_id:
+        raise MalformedError("modelid is missing in the query")
+    if "/" in model_id or model_id in (".", ".."):
+        raise MalformedError(f"modelid: {model_id!r} cannot be a part of a path")

@@ -255,6 +255,8 @@ async def test_a_model_from_job_to_deletion(client: Client) -> None:
         ("algo=ridge&modelid=m", CONTEXT, "algorithm 'ridge' is not supported yet; supported: mlr"),
         ("modelid=m", CONTEXT, "algorithm '' is not supported yet; supported: mlr"),
         ("algo=mlr", CONTEXT, "modelid is missing in the query"),
+        ("algo=mlr&modelid=a/b", CONTEXT, "modelid: 'a/b' cannot be a part of a path"),
+        ("algo=mlr&modelid=..", CONTEXT, "modelid: '..' cannot be a part of a path"),
         ("algo=mlr&modelid=m&useLocal=yes", CONTEXT, "useLocal is 'yes': it must be true or false"),
         ("algo=mlr&modelid=m", [], "MLContext: the body must be a JSON map"),
         ("algo=mlr&modelid=m", {"targets": ["9"], "inputAttributes": ["0"]}, "targets: no attribute has"),

@@ -11,5 +11,7 @@ ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help="Id of the m
 LocalOption = Annotated[bool, typer.Option("--local", help="Only this peer's own rows.")]
 PeerOption = Annotated[
     str | None,
-    typer.Option("--peer", metavar="UUID", help="Only the rows of this peer, which must allow it."),
+    typer.Option(
+        "--peer", metavar="PEER", help="Only the rows of this peer, by name or uuid; it must allow it."
+    ),
 ]

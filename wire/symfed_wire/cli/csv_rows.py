@@ -21,6 +21,7 @@ from symfed_wire.frames import BINARY, CONTINUOUS, IGNORED, TYPES, Cell, DataFra
 
 _NUMERIC = frozenset({CONTINUOUS, BINARY})
 _ENCODING = "utf-8-sig"  # spreadsheets write a mark at the beginning
+_OTHER_SEPARATORS = frozenset(";\t|")
 
 FileArgument = Annotated[
     Path,
@@ -32,8 +33,8 @@ BatchOption = Annotated[int, typer.Option("--batch-rows", min=1, help="Rows to s
 class NotANumberError(MalformedError):
     """A cell of a numeric column is no number."""
 
-    def __init__(self, where: str, column: str) -> None:
-        super().__init__(f"{where}, column {column} is not a number")
+    def __init__(self, where: str, column: str, kind: str) -> None:
+        super().__init__(f"{where}, column {column} is not {'0 or 1' if kind == BINARY else 'a number'}")
         self.column = column
 
 
@@ -43,6 +44,11 @@ class Columns:
 
     names: tuple[str, ...]
     types: tuple[str, ...]
+
+
+def name_of(file: Path) -> str:
+    """What messages call the file."""
+    return "stdin" if str(file) == "-" else str(file)
 
 
 @contextmanager
@@ -75,6 +81,8 @@ def read_lines(source: Iterable[str], file: str) -> Iterator[list[str]]:
 
 def check_header(names: Sequence[str], file: str, faults: Sequence[str] = ()) -> tuple[str, ...]:
     """The columns' names. Raises MalformedError for empty or repeated ones, with `faults` found elsewhere."""
+    if len(names) == 1 and (others := sorted(_OTHER_SEPARATORS.intersection(names[0]))):
+        raise MalformedError(f"{file}: the columns are separated by {others[0]!r}; symfed reads commas")
     names = [name.strip() for name in names]
     found = [f"column {number} has no name" for number, name in enumerate(names, 1) if not name]
     found += [f"column {name} comes twice" for name in sorted({n for n in names if names.count(n) > 1})]
@@ -139,5 +147,5 @@ def _cell(cell: str, name: str, kind: str, where: str) -> Cell:
     except ValueError:
         number = math.inf
     if math.isinf(number):
-        raise NotANumberError(where, name)
+        raise NotANumberError(where, name, kind)
     return number

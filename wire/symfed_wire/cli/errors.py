@@ -46,6 +46,10 @@ def _hint(error: SymfedError) -> str:
         return (
             "ask the federation's admin for a new invitation; each serves one peer, once, for a limited time"
         )
+    if error.status == 409 and "with other members" in error.text:
+        return (
+            "they go first: by a `symfed delete` of theirs, or `kubectl delete federationpeer remote-…` here"
+        )
     if error.status == 409 and error.call.startswith("POST") and "getEncrypted" not in error.call:
         return "`symfed projects` lists the projects there are"
     return _STATUS_HINTS.get(error.status, "")

@@ -12,6 +12,7 @@ from rich.table import Table
 from symfed_wire.cli.arguments import LocalOption, PeerOption, ProjectArgument
 from symfed_wire.cli.connection import client_of
 from symfed_wire.cli.output import Output, OutputOption, escape, facts, figure, new_table, numbers, show
+from symfed_wire.cli.reading import uuid_of
 from symfed_wire.client.results import Density, Explored
 from symfed_wire.errors import MalformedError
 
@@ -21,6 +22,8 @@ _OVERVIEWS = (
 )
 """What a table of several attributes has room for in 80 columns, of uni and of bi."""
 _BAR = 40
+_LARGEST_WHOLE = 1e9
+"""Whole numbers below it are shown with every digit: they are counts more often than not."""
 
 
 def explore(
@@ -41,10 +44,11 @@ def explore(
 ) -> None:
     """Print figures about attributes: mean, standard deviation, median …, or how two go together."""
     with client_of(ctx) as client:
+        uuid = uuid_of(client, project, peer)
         known = attributes or [a for a in client.project(project).attribute_names if a != other]
         if not known:
             raise MalformedError(f"{project} has no attributes yet: it has learnt nothing")
-        found = client.explore(project, known, other, metric=metric, use_local=local, peer=peer)
+        found = client.explore(project, known, other, metric=metric, use_local=local, peer=uuid)
     data: list[JsonValue] = [
         {"attribute": entry.attribute, "with": entry.other, **entry.figures} for entry in found
     ]
@@ -64,8 +68,9 @@ def density(
 ) -> None:
     """Print how the values of an attribute are distributed."""
     with client_of(ctx) as client:
+        uuid = uuid_of(client, project, peer)
         found = client.density(
-            project, [attribute], bins=bins, low=low, high=high, use_local=local, peer=peer
+            project, [attribute], bins=bins, low=low, high=high, use_local=local, peer=uuid
         )
     if not found:
         raise MalformedError(f"{project}: the answer has no density of {attribute}")
@@ -99,7 +104,9 @@ def _histogram(density: Density) -> Table:
 
 
 def _short(value: float | None) -> str:
-    return "" if value is None else f"{value:.5g}"
+    if value is None:
+        return ""
+    return f"{value:.0f}" if value.is_integer() and abs(value) < _LARGEST_WHOLE else f"{value:.5g}"
 
 
 def _exact(value: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -34,11 +35,14 @@ from symfed_wire.client import generate_password
 PasswordOption = Annotated[
     str | None,
     typer.Option(
-        envvar="SYMFED_PASSWORD", help="The invitation's password. Better by SYMFED_PASSWORD or the prompt."
+        envvar="SYMFED_PASSWORD",
+        help="The invitation's password, at most 16 bytes. Better by SYMFED_PASSWORD or the prompt.",
     ),
 ]
 GpuOption = Annotated[bool, typer.Option("--gpu", help="Compute on a GPU.")]
 EphemeralOption = Annotated[bool, typer.Option("--ephemeral", help="Keep nothing on a volume.")]
+_LONGEST_NAME = 255
+"""Bytes of a file's name, more than which no system takes; every invitation is longer."""
 
 
 def create(
@@ -139,6 +143,8 @@ def join(
     side = AwsSide(bucket, aws_region, aws_account, aws_endpoint, aws_keys)
     with client_of(ctx) as client:
         text = (sys.stdin.read() if invitation == "-" else invitation).strip()
+        if _is_file(text):
+            raise UsageError(f"{text} is a file: `symfed join - < {text}` reads the invitation in it")
         if password is None:
             if invitation == "-" or not is_terminal():
                 raise UsageError("an invitation needs its password: set SYMFED_PASSWORD, or use --password")
@@ -151,11 +157,11 @@ def join(
             raise UsageError("--bucket: this federation is not on AWS")
         client.join(keys, own, pid=project, persist=not ephemeral)
     name = keys.get("fed_name")
-    say(
-        f"{project} has joined federation {name}"
-        if project
-        else f"a new project has joined federation {name}"
-    )
+    say(f"{project or name} has joined federation {name}")
+
+
+def _is_file(text: str) -> bool:
+    return len(text) <= _LONGEST_NAME and Path(text).is_file()
 
 
 def _backend(ctx: typer.Context, nats: str | None, login: NatsLogin, side: AwsSide) -> dict[str, JsonValue]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -17,6 +18,7 @@ from symfed_wire.cli.csv_rows import (
     FileArgument,
     NotANumberError,
     choose_types,
+    name_of,
     open_rows,
     read_batches,
     read_lines,
@@ -24,17 +26,20 @@ from symfed_wire.cli.csv_rows import (
 )
 from symfed_wire.cli.errors import UsageError, explain
 from symfed_wire.cli.output import fail, interrupted, say
-from symfed_wire.client import ConnectionFailedError
+from symfed_wire.client import ApiError, ConnectionFailedError
 from symfed_wire.client.results import RowCount
 from symfed_wire.errors import SymfedError
 from symfed_wire.frames import DataFrame
 
 IgnoreOption = Annotated[
-    list[str] | None, typer.Option("--ignore", metavar="COLUMN", help="Leave a column out.")
+    list[str] | None,
+    typer.Option("--ignore", metavar="COLUMN", help="Leave a column out; may be given several times."),
 ]
 TypesOption = Annotated[
     list[str] | None,
-    typer.Option("--types", metavar="COLUMN=TYPE", help="A column's type; without it C, a number."),
+    typer.Option(
+        "--types", metavar="COLUMN=TYPE", help="A column's type: C, a number (without it), or B, 0 or 1."
+    ),
 ]
 SkipOption = Annotated[
     int, typer.Option("--skip-rows", min=0, help="Rows to pass over: those that are done already.")
@@ -52,6 +57,24 @@ class _Reading:
     skip_rows: int
 
 
+@dataclass(frozen=True)
+class _Telling:
+    """What is said of rows that are `done` (learnt, forgotten) to a project, or may be."""
+
+    project: str
+    done: str
+
+    def in_doubt(self, sent: int, batch_rows: int) -> str:
+        """What may or may not be done, and where to look."""
+        rows = f"rows {sent + 1} to {sent + batch_rows}"
+        count = f"the count of `symfed explore {self.project} --local` tells"
+        return f"; it is not known whether {rows} are {self.done}: {count}"
+
+    def where_to_go_on(self, sent: int) -> str:
+        """How to take up a file again: a batch is done whole or not at all, the file is not."""
+        return f"; the first {sent} rows are {self.done}, go on with --skip-rows {sent}" if sent else ""
+
+
 def learn(
     ctx: typer.Context,
     project: ProjectArgument,
@@ -61,10 +84,13 @@ def learn(
     batch_rows: BatchOption = 10_000,
     skip_rows: SkipOption = 0,
 ) -> None:
-    """Learn the rows of a CSV file. The rows stay with this peer; only sums of them ever leave it."""
+    """Learn the rows of a CSV file. The rows stay with this peer; only sums of them ever leave it.
+
+    A row with an empty cell is left out.
+    """
     reading = _Reading(file, ignore or [], _pairs(types or []), batch_rows, skip_rows)
     with client_of(ctx) as client:
-        _send_rows(lambda batch: client.learn(project, batch), reading, "learnt")
+        _send_rows(lambda batch: client.learn(project, batch), reading, _Telling(project, "learnt"))
 
 
 def forget(
@@ -79,48 +105,48 @@ def forget(
     """Take the rows of a CSV file away, as if they had never been learnt. Give the options of their learn."""
     reading = _Reading(file, ignore or [], _pairs(types or []), batch_rows, skip_rows)
     with client_of(ctx) as client:
-        _send_rows(lambda batch: client.forget(project, batch), reading, "forgotten")
+        _send_rows(lambda batch: client.forget(project, batch), reading, _Telling(project, "forgotten"))
 
 
-def _send_rows(send: Callable[[DataFrame], RowCount], reading: _Reading, done: str) -> None:
-    """Send the file in batches, and say how many rows are `done`, or where to go on."""
-    name = str(reading.file)
+def _send_rows(send: Callable[[DataFrame], RowCount], reading: _Reading, telling: _Telling) -> None:
+    """Send the file in batches, and say how many rows are done, or where to go on."""
+    sent, total = reading.skip_rows, RowCount(0, 0)
+    try:
+        with closing(_frames(reading)) as frames:  # so that its bar is gone before anything is said
+            for frame in frames:
+                total += send(frame)
+                sent += len(frame.data)
+    except KeyboardInterrupt:
+        interrupted(telling.in_doubt(sent, reading.batch_rows) + telling.where_to_go_on(sent))
+    except SymfedError as error:
+        doubt = telling.in_doubt(sent, reading.batch_rows) if isinstance(error, ConnectionFailedError) else ""
+        fail(_explain_row(error, sent, name_of(reading.file)) + doubt + telling.where_to_go_on(sent))
+    skipped = f", {total.skipped} skipped because a value is missing" if total.skipped else ""
+    say(f"{total.rows} row{'' if total.rows == 1 else 's'} {telling.done}{skipped}")
+
+
+def _frames(reading: _Reading) -> Generator[DataFrame, None, None]:
+    """The file's rows behind those to pass over, in batches. Raises MalformedError."""
+    name = name_of(reading.file)
     with open_rows(reading.file, with_bar=True) as source:
         lines = read_lines(source, name)
         columns = choose_types(next(lines, []), reading.ignored, reading.types, name)
-        sent, total = sum(1 for _ in islice(lines, reading.skip_rows)), RowCount(0, 0)
-        try:
-            for first, batch in read_batches(
-                lines, len(columns.names), reading.batch_rows, name, first=sent + 1
-            ):
-                total += send(to_frame(batch, columns, name, first))
-                sent += len(batch)
-        except KeyboardInterrupt:
-            interrupted(_in_doubt(sent, reading.batch_rows, done) + _to_go_on(sent, done))
-        except SymfedError as error:
-            fail(_explain_row(error) + _where_to_go_on(error, sent, reading.batch_rows, done))
-    skipped = f", {total.skipped} skipped because a value is missing" if total.skipped else ""
-    say(f"{total.rows} rows {done}{skipped}")
+        passed = sum(1 for _ in islice(lines, reading.skip_rows))
+        for first, batch in read_batches(
+            lines, len(columns.names), reading.batch_rows, name, first=passed + 1
+        ):
+            yield to_frame(batch, columns, name, first)
 
 
-def _explain_row(error: SymfedError) -> str:
+def _explain_row(error: SymfedError, sent: int, file: str) -> str:
+    """The node counts the rows of one batch, so its words go with how many came before."""
     if isinstance(error, NotANumberError):
         return f"{error}; leave the column out with --ignore {error.column}"
-    return explain(error)
-
-
-def _where_to_go_on(error: SymfedError, sent: int, batch_rows: int, done: str) -> str:
-    """How to take up a file again: a batch is done whole or not at all, the file is not."""
-    doubt = _in_doubt(sent, batch_rows, done) if isinstance(error, ConnectionFailedError) else ""
-    return doubt + _to_go_on(sent, done)
-
-
-def _in_doubt(sent: int, batch_rows: int, done: str) -> str:
-    return f"; it is not known whether rows {sent + 1} to {sent + batch_rows} are {done}"
-
-
-def _to_go_on(sent: int, done: str) -> str:
-    return f"; the first {sent} rows are {done}, go on with --skip-rows {sent}" if sent else ""
+    return (
+        f"{file}, after row {sent}: {explain(error)}"
+        if isinstance(error, ApiError) and sent
+        else explain(error)
+    )
 
 
 def _pairs(options: list[str]) -> dict[str, str]:

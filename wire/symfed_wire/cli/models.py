@@ -38,7 +38,7 @@ def build(
     algo: Annotated[str, typer.Option(help="The algorithm.")] = "mlr",
     parameter: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help="A parameter of the algorithm, such as lambda=0.1."),
+        typer.Option(metavar="NAME=VALUE", help="A parameter of the algorithm; mlr takes none."),
     ] = None,
     local: LocalOption = False,
     deadline: Annotated[float, typer.Option(min=0, help="Seconds to wait at most.")] = 300.0,

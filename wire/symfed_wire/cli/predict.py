@@ -18,6 +18,7 @@ from symfed_wire.cli.csv_rows import (
     Columns,
     FileArgument,
     check_header,
+    name_of,
     open_rows,
     read_batches,
     read_lines,
@@ -58,7 +59,7 @@ def predict(
     ] = RowsOutput.CSV,
 ) -> None:
     """Print the rows of a CSV file with the model's prediction as a further column."""
-    name = str(file)
+    name = name_of(file)
     with client_of(ctx) as client, open_rows(file) as source:
         lines = read_lines(source, name)
         header = check_header(next(lines, []), name)

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from symfed_wire.client import ApiError, Client
 from symfed_wire.client.results import FederationInfo
+from symfed_wire.errors import MalformedError
 
 Answer = TypeVar("Answer")
 
@@ -32,3 +33,22 @@ def federation_of(client: Client, project: str) -> FederationInfo | None:
         if error.status == 400 and not error.is_about_no_project:
             return None
         raise
+
+
+def uuid_of(client: Client, project: str, peer: str | None) -> str | None:
+    """The uuid of the member that is meant by its uuid, the beginning of that, or its name; None for None.
+
+    Raises MalformedError if nobody is meant, or several are: everybody chooses his own name.
+    """
+    if peer is None:
+        return None
+    members = client.info(project).peers
+    if peer in members:
+        return peer
+    meant = [uuid for uuid, name in members.items() if peer == name or uuid.startswith(peer)]
+    if len(meant) == 1:
+        return meant[0]
+    if not meant:
+        there = ", ".join(f"{name} ({uuid[:8]})" for uuid, name in members.items())
+        raise MalformedError(f"{project} has no peer {peer}; there are {there}")
+    raise MalformedError(f"{peer} may be {' or '.join(meant)}: say which by its uuid")

@@ -47,8 +47,9 @@ def status(
 ) -> None:
     """Print how federations stand. Ends with 0 if all is well, else with 1.
 
-    Well is: each of the customer's projects is ready, each member is in the sum, all sums are equal, no
-    condition is False. Logged errors are shown, and do not count: they stay until they are cleared.
+    Well is: each own project is ready, each member is in the sum, all sums are equal, no condition is False.
+
+    Logged errors are shown, and do not count: they stay until they are cleared.
     """
     with client_of(ctx, patience=0) as client:
         if watch:
@@ -100,8 +101,8 @@ def _look_or_error(client: Client, project: str | None) -> RenderableType:
 def _screen(found: Sequence[FederationState]) -> RenderableType:
     if not found:
         return Text("none of the projects is in a federation")
-    parts = [part for state in found for part in _federation(state)]
-    return Group(*parts)
+    parts = [part for state in found for part in (Text(), *_federation(state))]
+    return Group(*parts[1:])  # an empty line between two federations
 
 
 def _federation(state: FederationState) -> list[RenderableType]:

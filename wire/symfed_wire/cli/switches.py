@@ -27,7 +27,9 @@ class Switch(enum.StrEnum):
 
 
 def pulse(
-    ctx: typer.Context, project: ProjectArgument, state: Annotated[Pulse, typer.Argument(help="Which.")]
+    ctx: typer.Context,
+    project: ProjectArgument,
+    state: Annotated[Pulse, typer.Argument(help="Take part, or not.")],
 ) -> None:
     """Let a peer take part in its federation's schedule, or neither publish nor merge."""
     with client_of(ctx) as client:
@@ -51,7 +53,9 @@ def schedule(
 
 
 def allow_explore(
-    ctx: typer.Context, project: ProjectArgument, state: Annotated[Switch, typer.Argument(help="Which.")]
+    ctx: typer.Context,
+    project: ProjectArgument,
+    state: Annotated[Switch, typer.Argument(help="They may, or not.")],
 ) -> None:
     """Allow the other peers to explore this peer's own statistics, or no longer."""
     with client_of(ctx) as client:

@@ -38,6 +38,11 @@ def test_a_taken_project_id_is_told(gateway: Gateway) -> None:
     assert "409 already there - `symfed projects` lists" in error_of(run("create", "p", "--local"))
 
 
+def test_an_admin_with_members_is_told_how_they_go(gateway: Gateway) -> None:
+    gateway.on("DELETE /projects/p", 409, "Project p administers a federation with other members: b")
+    assert "b - they go first: by a `symfed delete` of theirs" in error_of(run("delete", "p", "--yes"))
+
+
 def test_an_argument_that_is_not_utf8_is_told(gateway: Gateway) -> None:
     assert error_of(run("info", "p\udcff"), status=2) == "an argument is not UTF-8"
     line = error_of(run("explore", "p", "age\udcff"))

@@ -2,8 +2,11 @@
 
 import json
 
+import pytest
 from pydantic import JsonValue
-from tests.unit.wire.cli.stub import Gateway, Values, error_of, printed, run
+from tests.unit.wire.cli.stub import KEY, Gateway, Values, error_of, printed, run
+
+from symfed_wire.bodies import seal_body
 
 UNI: dict[str, JsonValue] = {
     "count": 150,
@@ -18,6 +21,12 @@ UNI: dict[str, JsonValue] = {
 
 def explored(gateway: Gateway, *entries: dict[str, JsonValue]) -> None:
     gateway.on("POST /projects/p/explore", values={"KSVDMap": {"values": [*entries]}})
+
+
+def members(gateway: Gateway) -> None:
+    names = {"u-1a": "a", "u-1b": "b", "u-2": "b"}
+    sealed = seal_body(json.dumps({"fed_name": "study", "peersInfo": names}), KEY)
+    gateway.on("GET /fedml/p/info", values={"fedInfoEncrypted": sealed})
 
 
 def contexts(gateway: Gateway) -> list[Values]:
@@ -52,13 +61,41 @@ def test_json_has_every_digit_and_figures_that_are_none_as_text(gateway: Gateway
 
 def test_two_attributes_are_explored_together(gateway: Gateway) -> None:
     explored(gateway, {"linCorr": 0.818, "covar": 0.5135})
-    text = printed(run("explore", "p", "a", "--with", "b", "--peer", "u-1", "--local"))
+    members(gateway)
+    text = printed(run("explore", "p", "a", "--with", "b", "--peer", "u-2", "--local"))
     assert "linCorr" in text
     assert dict(gateway.requests[-1].url.params)["metric"] == "bi"
     assert gateway.requests[-1].url.params["useLocal"] == "true"
     [context] = contexts(gateway)
     assert context["inputAttributeNames"] == ["a", "b"]
-    assert context["extraParameters"] == {"fed_peer_uuid_for_explore": "u-1"}
+    assert context["extraParameters"] == {"fed_peer_uuid_for_explore": "u-2"}
+
+
+def test_a_peer_is_meant_by_its_name_or_the_beginning_of_its_uuid(gateway: Gateway) -> None:
+    explored(gateway, UNI)
+    density(gateway, 1)
+    members(gateway)
+    for command, peer in (("explore", "a"), ("explore", "u-1a"), ("density", "a")):
+        printed(run(command, "p", "x", "--peer", peer))
+        assert contexts(gateway)[0]["extraParameters"] == {"fed_peer_uuid_for_explore": "u-1a"}
+
+
+@pytest.mark.parametrize(
+    ("peer", "expected"),
+    [
+        ("c", "p has no peer c; there are a (u-1a), b (u-1b), b (u-2)"),
+        ("b", "b may be u-1b or u-2: say which by its uuid"),
+        ("u-1", "u-1 may be u-1a or u-1b: say which by its uuid"),
+    ],
+)
+def test_a_peer_that_is_nobody_or_several_is_told(gateway: Gateway, peer: str, expected: str) -> None:
+    members(gateway)
+    assert error_of(run("explore", "p", "x", "--peer", peer)) == expected
+
+
+def test_counts_are_shown_with_every_digit(gateway: Gateway) -> None:
+    explored(gateway, UNI, {**UNI, "count": 12_345_678})
+    assert "12345678" in printed(run("explore", "p", "a", "b")).split()
 
 
 def test_several_attributes_beside_one_fit_a_terminal(gateway: Gateway) -> None:
@@ -72,7 +109,8 @@ def test_several_attributes_beside_one_fit_a_terminal(gateway: Gateway) -> None:
 
 def test_a_peer_that_does_not_allow_it_is_told(gateway: Gateway) -> None:
     gateway.on("POST /projects/p/explore", 403, "peer b does not allow to be explored")
-    assert "403 peer b does not allow" in error_of(run("explore", "p", "a", "--peer", "u"))
+    members(gateway)
+    assert "403 peer b does not allow" in error_of(run("explore", "p", "a", "--peer", "u-2"))
 
 
 def test_a_project_without_attributes_is_told(gateway: Gateway) -> None:

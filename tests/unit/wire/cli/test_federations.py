@@ -1,6 +1,7 @@
 """create, invite, join, sync, and the switches pulse, schedule, allow-explore."""
 
 import json
+from pathlib import Path
 
 import pytest
 from pydantic import JsonValue
@@ -54,6 +55,18 @@ def test_join_opens_the_invitation_from_stdin(gateway: Gateway) -> None:
     assert result.stdout == "b has joined federation study\n"
     assert gateway.sent() == {**INVITATION, "fed_local_type": "cpu"}
     assert gateway.requests[0].url.params["pid"] == "b"
+
+
+def test_a_peer_without_a_project_id_is_called_after_the_federation(gateway: Gateway) -> None:
+    gateway.on("POST /fedml/createJoin", 201)
+    result = run("join", seal_invitation(INVITATION, "s"), "--password", "s")
+    assert printed(result) == "study has joined federation study\n"
+
+
+def test_a_file_in_an_invitations_place_is_told(gateway: Gateway, tmp_path: Path) -> None:
+    file = tmp_path / "invitation.txt"
+    file.touch()
+    assert f"`symfed join - < {file}`" in error_of(run("join", str(file), "--password", "s"), status=2)
 
 
 def test_a_refused_join_asks_for_a_new_invitation(gateway: Gateway) -> None:

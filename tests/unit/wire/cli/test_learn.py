@@ -25,7 +25,7 @@ def test_learn_goes_on_after_rows_that_are_in(gateway: Gateway, tmp_path: Path) 
     file = tmp_path / "rows.csv"
     file.write_text("a\n1\n2\n3\n")
     gateway.on("POST /projects/p/learn")
-    assert run("learn", "p", str(file), "--skip-rows", "2").stdout == "1 rows learnt\n"
+    assert run("learn", "p", str(file), "--skip-rows", "2").stdout == "1 row learnt\n"
     assert parse_frame(gateway.requests[0].content).data == [[3.0]]
 
 
@@ -39,7 +39,7 @@ def test_stdin_is_read_as_a_file_is(gateway: Gateway) -> None:
     printed(run("learn", "p", "-", "--ignore", "name", stdin='\ufeffa,name\r\n1,"x\r\ny"\r\n'))
     frame = parse_frame(gateway.requests[0].content)
     assert (frame.attribute_names, frame.data) == (("a", "name"), [[1.0, None]])
-    assert error_of(run("learn", "p", "-", stdin=b"a\xff\n1\n")) == "-: after line 0: is not UTF-8"
+    assert error_of(run("learn", "p", "-", stdin=b"a\xff\n1\n")) == "stdin: after line 0: is not UTF-8"
 
 
 def test_forget_sends_the_same_rows_with_a_request_id(gateway: Gateway, tmp_path: Path) -> None:
@@ -47,7 +47,7 @@ def test_forget_sends_the_same_rows_with_a_request_id(gateway: Gateway, tmp_path
     file.write_text("a,name\n1,x\n,y\n")
     gateway.on("POST /projects/p/forget", values={"forgotten": 1, "skipped": 1})
     result = run("forget", "p", str(file), "--ignore", "name")
-    assert printed(result) == "1 rows forgotten, 1 skipped because a value is missing\n"
+    assert printed(result) == "1 row forgotten, 1 skipped because a value is missing\n"
     [request] = gateway.requests
     assert parse_frame(request.content).data == [[1.0, None], [None, None]]
     assert len(request.headers["sym-request-id"]) == 32
@@ -78,6 +78,8 @@ def test_a_refused_forget_keeps_the_nodes_words(gateway: Gateway, tmp_path: Path
         ("a,b\n1,2\n3\n", [], "row 2 has 1 cells for 2 columns"),
         ("a\n1\nmany\n", [], "row 2, column a is not a number; leave the column out with --ignore a"),
         ("a\ninf\n", [], "row 1, column a is not a number"),
+        ("a\nyes\n", ["--types", "a=B"], "row 1, column a is not 0 or 1; leave the column out"),
+        ("a;b\n1;2\n", [], "the columns are separated by ';'; symfed reads commas"),
     ],
 )
 def test_a_faulty_file_is_told(
@@ -106,7 +108,17 @@ def test_a_broken_learn_says_where_to_go_on(gateway: Gateway, tmp_path: Path) ->
     gateway.answers["POST /projects/p/learn"] = httpx.ReadTimeout("")
     line = error_of(run("learn", "p", str(file), "--batch-rows", "3"))
     assert "no answer in time" in line
-    assert line.endswith("it is not known whether rows 1 to 3 are learnt")
+    assert line.endswith(
+        "it is not known whether rows 1 to 3 are learnt: the count of `symfed explore p --local` tells"
+    )
+
+
+def test_a_row_that_the_node_refuses_is_found_in_the_file(gateway: Gateway, tmp_path: Path) -> None:
+    file = tmp_path / "rows.csv"
+    file.write_text("a\n1\n2\n3\n")
+    gateway.on("POST /projects/p/learn", 400, "row 1, column 'a' is neither 0 nor 1 (type B)")
+    line = error_of(run("learn", "p", str(file), "--skip-rows", "2", "--types", "a=B"))
+    assert line.startswith(f"{file}, after row 2: POST /projects/p/learn: 400 row 1, column 'a'")
 
 
 def test_ctrl_c_says_where_to_go_on(gateway: Gateway, tmp_path: Path) -> None:
@@ -116,7 +128,8 @@ def test_ctrl_c_says_where_to_go_on(gateway: Gateway, tmp_path: Path) -> None:
     result = run("learn", "p", str(file), "--skip-rows", "1", "--batch-rows", "2")
     assert result.exit_code == 130
     assert result.stderr == (
-        "interrupted; it is not known whether rows 2 to 3 are learnt; "
+        "interrupted; it is not known whether rows 2 to 3 are learnt: "
+        "the count of `symfed explore p --local` tells; "
         "the first 1 rows are learnt, go on with --skip-rows 1\n"
     )
 

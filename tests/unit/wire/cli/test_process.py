@@ -39,6 +39,19 @@ def started(arguments: list[str], environment: dict[str, str]) -> subprocess.Pop
     )
 
 
+def seen_failing(arguments: list[str], environment: dict[str, str]) -> str:
+    """What a terminal gets from a command that ends with 1."""
+    main, side = pty.openpty()
+    done = subprocess.run(
+        [SCRIPT, *arguments], env=environment, stdout=side, stderr=side, timeout=60, check=False
+    )
+    os.close(side)
+    seen = os.read(main, 1 << 16).decode()
+    os.close(main)
+    assert done.returncode == 1
+    return seen
+
+
 def answered(server: socket.socket, content: bytes) -> None:
     """Take one request and answer it."""
     connection, _ = server.accept()
@@ -100,12 +113,15 @@ def test_completion_script_is_shown(environment: dict[str, str]) -> None:
 def test_colours_are_for_terminals_and_can_be_switched_off(
     environment: dict[str, str], extra: dict[str, str], is_coloured: bool
 ) -> None:
-    main, side = pty.openpty()
-    command = [SCRIPT, "--url", "no-address", "projects"]
-    done = subprocess.run(command, env=environment | extra, stdout=side, stderr=side, timeout=60, check=False)
-    os.close(side)
-    seen = os.read(main, 1 << 16).decode()
-    os.close(main)
-    assert done.returncode == 1
+    seen = seen_failing(["--url", "no-address", "projects"], environment | extra)
     assert "is no address of a gateway" in seen
     assert ("\x1b[1;31m" in seen) == is_coloured
+
+
+def test_an_error_comes_after_the_bar_is_gone(environment: dict[str, str], tmp_path: Path) -> None:
+    file = tmp_path / "rows.csv"
+    file.write_text("a\nx\n")
+    shown, _, error = seen_failing(["learn", "p", str(file)], environment).partition("error:")
+    assert "━" in shown
+    assert shown.endswith("\x1b[1A\x1b[2K\x1b[1;31m")  # up, the bar's line wiped, red
+    assert "━" not in error

@@ -114,6 +114,7 @@ def test_federations_of_one_name_are_kept_apart_by_their_members(gateway: Gatewa
     federation(gateway, "a", "other")
     info = {"fed_name": "study", "sync_sched": "h1", "local_uuid": "u-9", "peersInfo": {"u-9": "other"}}
     gateway.on("GET /fedml/other/info", values={"fedInfoEncrypted": seal_body(json.dumps(info), KEY)})
+    assert run("status").stdout.count("\n\nfederation study") == 1
     found = json.loads(run("status", "-o", "json").stdout)
     assert [[p["project"] for p in state["projects"]] for state in found] == [["a"], ["other"]]
 
