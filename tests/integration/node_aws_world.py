@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import json
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +32,7 @@ from symfed_wire.node_config import AwsPlace
 from symfed_wire.sealing import ChunkSealer
 from tests.integration.aws_servers import ADMIN_ACCOUNT, PEER_ACCOUNT, REGION, AwsAccount, AwsServer
 from tests.integration.node_world import SECONDS, PeerIdentity, new_identity
+from tests.integration.servers import wait_until
 
 FAR_REGION = "us-east-2"
 
@@ -132,10 +133,10 @@ class AwsWorld:
 class AwsExchanges:
     """The members' exchanges, and what wakes them."""
 
-    def __init__(self, world: AwsWorld) -> None:
+    def __init__(self, world: AwsWorld, endpoint_url: str) -> None:
         self._world = world
         self.keys = [PeerKeys(peer.uuid, peer.identity.seeds) for peer in world.peers]
-        self.exchanges = [world.exchange(number) for number in range(len(world.peers))]
+        self.exchanges = [world.exchange(number, endpoint_url) for number in range(len(world.peers))]
         self.woken = [asyncio.Queue[Wake]() for _ in world.peers]
 
     async def open(self) -> None:
@@ -175,10 +176,15 @@ class AwsExchanges:
             return await self.woken[number].get()
 
 
+async def until(is_so: Callable[[], bool], what: str) -> None:
+    """Asks again and again while the exchanges go on; ServerError says what is not so in time."""
+    await asyncio.to_thread(wait_until, is_so, what, SECONDS)
+
+
 @asynccontextmanager
-async def opened_exchanges(world: AwsWorld) -> AsyncIterator[AwsExchanges]:
+async def opened_exchanges(world: AwsWorld, endpoint_url: str = "") -> AsyncIterator[AwsExchanges]:
     """All members' exchanges, open."""
-    made = AwsExchanges(world)
+    made = AwsExchanges(world, endpoint_url)
     async with AsyncExitStack() as stack:
         for exchange in made.exchanges:
             stack.push_async_callback(exchange.close)

@@ -13,10 +13,9 @@ from symfed_node.exchange.base import ReplacedError, Wake
 from symfed_wire.aws_layout import HEAD_OBJECT, snapshot_object
 from symfed_wire.errors import MalformedError, UnsealError
 from symfed_wire.sealing import ChunkSealer
+from tests.integration.aws_proxy import AwsProxy
 from tests.integration.aws_servers import AwsServer
-from tests.integration.node_aws_world import AwsExchanges, AwsWorld, new_aws_world, opened_exchanges
-from tests.integration.node_world import SECONDS
-from tests.integration.servers import wait_until
+from tests.integration.node_aws_world import AwsExchanges, AwsWorld, new_aws_world, opened_exchanges, until
 
 SIZE = 3 * CHUNK + 12345
 
@@ -191,7 +190,7 @@ async def test_other_messages_wake_nobody_and_are_deleted(
         waiting = counts["ApproximateNumberOfMessages"], counts["ApproximateNumberOfMessagesNotVisible"]
         return waiting == ("0", "0")
 
-    await asyncio.to_thread(wait_until, is_empty, "the queue is not empty", SECONDS)
+    await until(is_empty, "the queue is not empty")
     told = [record.message for record in caplog.records if "-second: " in record.message]
     assert len(told) == 1
     assert "there was something else in it" in told[0]
@@ -207,19 +206,30 @@ async def test_what_came_while_nobody_listened_wakes_when_it_opens(
     assert await peers.woke(1) is Wake.ASK
 
 
-async def test_polling_costs_little(world: AwsWorld, peers: AwsExchanges) -> None:
-    """A head or document that stays the same is not sent again: what changed is read, then nothing."""
-    reader, member = peers.exchanges[1], world.peers[0].member
-    await peers.put(0, 1, b"body")
-    assert await reader.head(member) == await reader.head(member)
+async def test_polling_costs_little(world: AwsWorld) -> None:
+    """What stays the same is not sent again."""
     peer = world.peers[0]
-    changed = (await reader.head(member) or world.signed).model_copy(update={"sig": "another"})
-    peer.account.s3.put_object(
-        Bucket=peer.place.bucket, Key=peer.prefix + HEAD_OBJECT, Body=changed.model_dump_json().encode()
-    )
-    assert await reader.head(member) == changed
-    peer.account.s3.delete_object(Bucket=peer.place.bucket, Key=peer.prefix + HEAD_OBJECT)
-    assert await reader.head(member) is None
+    with AwsProxy(world.server.url).running() as proxy:
+        async with opened_exchanges(world, proxy.url) as peers:
+            reader, signed = peers.exchanges[1], None
+
+            async def read_again(status: int) -> None:
+                asked = len(proxy.asked)
+                assert await reader.head(peer.member) == signed
+                assert [each.status for each in proxy.asked[asked:] if "Get" in each.operation] == [status]
+
+            await read_again(404)
+            await peers.put(0, 1, b"body")
+            signed = await peers.exchanges[2].head(peer.member)
+            await read_again(200)
+            await read_again(304)
+            await read_again(304)
+            await peers.put(0, 2, b"another")
+            signed = await peers.exchanges[2].head(peer.member)
+            await read_again(200)
+            peer.account.s3.delete_object(Bucket=peer.place.bucket, Key=peer.prefix + HEAD_OBJECT)
+            signed = None
+            await read_again(404)
 
 
 async def test_it_closes_at_once_in_a_long_poll(peers: AwsExchanges) -> None:

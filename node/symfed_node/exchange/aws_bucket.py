@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from botocore.exceptions import HTTPClientError, IncompleteReadError
+from botocore.exceptions import ReadTimeoutError, ResponseStreamingError
 
 from symfed_node.exchange.aws_calls import AwsCalls
 from symfed_node.exchange.aws_faults import AwsError
@@ -22,9 +21,6 @@ EXISTS: Final = ("PreconditionFailed", "412")
 """the codes of a put on a condition that does not hold"""
 NO_KEY: Final = ("NoSuchKey", "404")
 """the codes of an object that is not there"""
-
-_ATTEMPTS: Final = 4
-_PAUSE: Final = 0.2  # seconds before the second attempt, and twice as long before the next
 
 Result = TypeVar("Result")
 
@@ -94,19 +90,12 @@ class Bucket:
 
 
 def read(get: Callable[[], GetObjectOutputTypeDef], lengths: range) -> tuple[GetObjectOutputTypeDef, bytes]:
-    """An answer and its body; b"" instead, and nothing is read, when it has none of these lengths. It blocks.
-
-    A body that breaks off is asked for again, which boto3 does not do by itself.
-    """
-    for attempt in range(_ATTEMPTS):
-        answer = get()
-        with answer["Body"] as stream:
-            if answer["ContentLength"] not in lengths:
-                return answer, b""
-            try:
-                return answer, stream.read()
-            except (HTTPClientError, IncompleteReadError):
-                if attempt == _ATTEMPTS - 1:
-                    raise
-        time.sleep(_PAUSE * 2**attempt)
-    raise AssertionError("the last attempt returns or raises")
+    """An answer and its body; it blocks. b"", and nothing is read, when it has none of these lengths."""
+    answer = get()
+    with answer["Body"] as stream:
+        if answer["ContentLength"] not in lengths:
+            return answer, b""
+        try:
+            return answer, stream.read()
+        except ReadTimeoutError as error:
+            raise ResponseStreamingError(error=error) from error  # not boto3's patience is at its end

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from symfed_node.exchange.aws_faults import in_words
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+
+from symfed_node.exchange.aws_faults import BROKEN_OFF, in_words
 from symfed_node.exchange.aws_session import CONNECTIONS, AwsSession
 from symfed_node.threads import in_thread
 
@@ -14,6 +17,8 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
+
+_ATTEMPTS: Final = 4
 
 Result = TypeVar("Result")
 
@@ -40,7 +45,20 @@ class AwsCalls:
         return self._session.sqs(region, self.request_timeout)
 
     async def run(self, service: str, operation: str, resource: str, call: Callable[[], Result]) -> Result:
-        """What `call` gives, which does `operation` on `resource`. Raises AwsError."""
+        """What `call` gives, which does `operation` on `resource`. Raises AwsError.
+
+        `call` is repeated when an answer breaks off, so it must be such that it can be.
+        """
         with in_words(service, operation, resource):
             async with self._free:
-                return await in_thread(call)
+                return await in_thread(partial(_again, call))
+
+
+def _again(call: Callable[[], Result]) -> Result:
+    """Repeats what boto3 does not repeat by itself."""
+    return Retrying(
+        stop=stop_after_attempt(_ATTEMPTS),
+        wait=wait_random_exponential(multiplier=0.2, max=5),
+        retry=retry_if_exception_type(BROKEN_OFF),
+        reraise=True,
+    )(call)

@@ -14,13 +14,17 @@ from botocore.exceptions import (
     IncompleteReadError,
     NoCredentialsError,
     PartialCredentialsError,
+    ResponseStreamingError,
 )
+from urllib3.exceptions import HTTPError
 
 from symfed_node.exchange.base import ExchangeError
 from symfed_wire.aws_errors import AwsFault, AwsReason, describe
 
 _NO_CREDENTIALS: Final = (CredentialRetrievalError, NoCredentialsError, PartialCredentialsError)
-_UNREACHABLE: Final = (ConnectionError, HTTPClientError, IncompleteReadError)
+BROKEN_OFF: Final = (IncompleteReadError, ResponseStreamingError, HTTPError)
+"""an answer that has no end; urllib3's own error comes through botocore as it is"""
+_UNREACHABLE: Final = (*BROKEN_OFF, ConnectionError, HTTPClientError)
 _PASSING: Final = (AwsReason.UNREACHABLE, AwsReason.THROTTLED)
 
 
@@ -61,7 +65,7 @@ def in_words(service: str, operation: str, resource: str) -> Iterator[None]:
                 "the role of the node's ServiceAccount",
             )
         raise AwsError(describe(service, operation, code, told.get("Message", ""), resource), code) from error
-    except (BotoCoreError, ValueError) as error:
+    except (BotoCoreError, HTTPError, ValueError) as error:
         raise AwsError(_fault(error, f"{service}:{operation} on {resource}"), type(error).__name__) from error
 
 
