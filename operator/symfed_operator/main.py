@@ -99,6 +99,8 @@ def _log_to_stderr(level: str) -> None:
     logging.basicConfig(level=level, format=_LOG_FORMAT)
     for name in ("httpx", "httpcore", "kubernetes.aio.leaderelection"):  # a line for each request
         logging.getLogger(name).setLevel(logging.WARNING)
+    for name in ("boto3", "botocore", "urllib3"):  # at DEBUG each request's headers: a session token is one
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 async def _free_federation(settings: Settings, uid: str) -> None:

@@ -17,7 +17,10 @@ _PUBLIC = {
     *("compute", "customer", "name", "namespace", "object_uid", "project", "uuid", "federation", "leave_url"),
     *("key", "payload", "sig", "document_key", "documentKey", "fed_document_key"),
     *("ask", "data", "get", "head", "heads", "hosts", "stream", "nats_hosts"),
-    *("fed_name", "fed_rest_url", "sync_sched", "user"),
+    *("fed_name", "fed_rest_url", "sync_sched", "user", "nats_sec_user", "ca", "ca.crt", "nats_tls_ca"),
+    # An access key's id says whose key it is; AWS's own logs have it.
+    *("accessKeyId", "account_id", "region", "bucket", "prefix", "topic_arn", "queue_url", "endpoint_url"),
+    *("aws_topic_arn", "aws_topic_region"),
     *("operator.jwt", "nats.conf"),
 }
 

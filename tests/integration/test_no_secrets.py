@@ -9,12 +9,15 @@ import pytest
 
 from tests.foreign.client import Answer, Client, Json, frame
 from tests.foreign.signing import open_invitation
+from tests.integration.aws_servers import REGION
 from tests.integration.foreign_pair import ADMIN, COLUMNS, MEMBER, PASSWORD, Pair, exchange, iris, new_pair
 from tests.integration.line import Line, namespace_of
 from tests.integration.secret_search import forms_of, search, secrets_of, texts_of
 from tests.integration.servers import wait_until
 
 EVENTS = "/api/v1/events"
+DELETED = (ADMIN, MEMBER, "aws")
+ACCOUNT = "555555555555"
 NATS = "nats://nats.example.org:4222"
 GIVEN = {
     "nats_sec_passwd": "a-password-of-somebodys-nats",
@@ -62,6 +65,7 @@ def test_no_secret_is_seen_anywhere(line: Line) -> None:
     token = open_invitation(PASSWORD, invited)["fed_req_token"]
     seen.secrets[token] = "a token"
     what_goes_well(pair, seen)
+    what_goes_well_on_aws(line, pair)
     what_goes_wrong(line, pair, seen)
     seen.secrets |= secrets_of(line)
     what_ends(line, pair)
@@ -91,19 +95,39 @@ def what_goes_well(pair: Pair, seen: Seen) -> None:
         assert client.explore(pid, "uni", [by_index]).status == 200
 
 
+def on_aws(line: Line) -> Json:
+    """A side on AWS, with temporary keys."""
+    keys = {key: GIVEN[key] for key in ("aws_secret_key", "aws_session_token")}
+    side = {"s3_bucket": "secrets", "aws_region": REGION, "aws_endpoint_url": line.aws.url}
+    return {**keys, **side, "aws_access_key": ACCOUNT}
+
+
+def what_goes_well_on_aws(line: Line, pair: Pair) -> None:
+    """A federation on AWS until its node publishes, and what there is in the account."""
+    line.aws.account(ACCOUNT).s3.create_bucket(
+        Bucket="secrets", CreateBucketConfiguration={"LocationConstraint": REGION}
+    )
+    client = pair.admin
+    assert client.create("aws", {"fed_name": "aws", "sync_sched": "m1", **on_aws(line)}).status == 201
+    invited = client.get_encrypted("aws", {"passwd": PASSWORD, "fed_rest_host": line.url})
+    assert invited.status == 200, invited.body
+    assert client.learn("aws", iris(0, 80)).status == 200
+    client.full_sync_request("aws")
+    wait_until(lambda: merged_rows(client, "aws") == 80, "nothing is published on AWS")
+    assert client.finished(client.aws_info({**on_aws(line), "aws_region": REGION})).status == 200
+
+
 def what_goes_wrong(line: Line, pair: Pair, seen: Seen) -> None:
     """Calls with secrets in them that are refused, and federations that cannot be served."""
     client = pair.admin
     own = {"sync_sched": "d1", "nats_hosts": NATS}
-    aws = {key: GIVEN[key] for key in ("aws_secret_key", "aws_session_token")}
-    aws |= {"aws_access_key": "AKIAEXAMPLE", "aws_region": "us-east-1", "s3_bucket": "bucket"}
-    served_later: dict[str, Json] = {
+    aws = on_aws(line)
+    out_of_reach: dict[str, Json] = {  # nobody deletes these: what they would free cannot be asked
         "user": {**own, "nats_sec_user": "u", "nats_sec_passwd": GIVEN["nats_sec_passwd"]},
         "token": {**own, "nats_sec_token": GIVEN["nats_sec_token"]},
         "nkey": {**own, "nats_sec_nkey_seed": GIVEN["nats_sec_nkey_seed"]},
-        "aws": {"sync_sched": "d1", **aws},
     }
-    for name, keys in served_later.items():
+    for name, keys in out_of_reach.items():
         assert client.create(name, {**keys, "fed_name": name}).status == 201
     faulty: list[Json] = [
         {**own, **aws, "fed_name": "both"},
@@ -145,12 +169,17 @@ def what_ends(line: Line, pair: Pair) -> None:
         api.delete(f"{peers}/{remote}").raise_for_status()
         wait_until(lambda: api.get(f"{peers}/{remote}").status_code == 404, "the member is not removed")
     for client in (pair.member, pair.admin):
-        for pid in client.projects().values["stringList"]["values"]:
+        for pid in (pid for pid in client.projects().values["stringList"]["values"] if pid in DELETED):
             wait_until(partial(is_deleted, client, pid), f"{pid} is not deleted")
     other = {"name": "second-claim", "labels": {"symfed.dev/customer": pair.member.cid}}
     namespace_object = {"apiVersion": "v1", "kind": "Namespace", "metadata": other}
     line.control_plane.apply(namespace_object, "/api/v1/namespaces/second-claim")
     wait_until(lambda: any(place.startswith(EVENTS) for place in texts_of(line)), "no event says so")
+
+
+def merged_rows(client: Client, pid: str) -> int:
+    """How many rows a project has in its sum."""
+    return int(client.sync_stats(pid).values["fedSyncStats"]["merged"]["rows"])
 
 
 def is_deleted(client: Client, pid: str) -> bool:
