@@ -6,6 +6,7 @@ hold `ExpectedBucketOwner`. On moto all is in `MOTO_ACCOUNT`, whatever the key.
 """
 
 import os
+import ssl
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ import boto3
 import httpx
 from botocore.config import Config
 
-from tests.integration.servers import Process, free_port
+from tests.integration.servers import Process, free_port, write_server_certificate
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -102,16 +103,30 @@ class AwsServer:
             environment={"PATH": os.environ["PATH"], "TMPDIR": str(folder), **environment},
         )
         self.url = ""
+        self.ca_file: Path | None = None
 
     @classmethod
-    def ministack(cls, folder: Path) -> Self:
-        """Everything between two accounts."""
+    def ministack(cls, folder: Path, *, judges: bool = False) -> Self:
+        """Everything between two accounts. `judges`: also credentials, and policies of all kinds.
+
+        Then an account's secret is `SECRET_KEY`, and it talks TLS: clients need `ca_file` as AWS_CA_BUNDLE.
+        It knows no `sns:Endpoint` in a topic's policy.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         port = str(free_port())
         # The host is also that of the URLs of queues.
         own = {"BIND_HOST": "127.0.0.1", "MINISTACK_HOST": "127.0.0.1", "GATEWAY_PORT": port}
-        server = cls("ministack", [], {**own, "LOG_LEVEL": "WARNING"}, folder)
-        server.url = f"http://127.0.0.1:{port}"
+        quiet = {"LOG_LEVEL": "WARNING", "IOT_MTLS_ENABLED": "0"}  # that would listen on all addresses
+        if not judges:
+            server = cls("ministack", [], {**own, **quiet}, folder)
+            server.url = f"http://127.0.0.1:{port}"
+            return server
+        write_server_certificate(folder)
+        certificate, key = folder / "server.crt", folder / "server.key"
+        tls = {"USE_SSL": "1", "MINISTACK_SSL_CERT": str(certificate), "MINISTACK_SSL_KEY": str(key)}
+        judging = {"AUTH": "true", "AWS_SECRET_ACCESS_KEY": SECRET_KEY}
+        server = cls("ministack", [], {**own, **quiet, **tls, **judging}, folder)
+        server.url, server.ca_file = f"https://127.0.0.1:{port}", certificate
         return server
 
     @classmethod
@@ -136,8 +151,9 @@ class AwsServer:
         self.process.kill()
 
     def _answers(self) -> bool:
+        trust = ssl.create_default_context(cafile=str(self.ca_file)) if self.ca_file else True
         try:
-            return httpx.get(self.url, timeout=5, trust_env=False).status_code > 0
+            return httpx.get(self.url, timeout=5, trust_env=False, verify=trust).status_code > 0
         except httpx.TransportError:
             return False
 
