@@ -122,14 +122,16 @@ def describe(service: str, operation: str, code: str, message: str, resource: st
         service: as boto3 names it: `s3`, `sqs`, `sns`, `sts`.
         operation: as AWS names it, such as `PutObject`.
         code: the answer's error code, or its HTTP status where it has none.
-        message: AWS's own words; they name no secret, and are cut off where they are long.
+        message: AWS's own words; their first line is told, and cut off where it is long.
         resource: what it was done to, an ARN at best.
     """
     reason = _reason(service, code, message)
     if reason is AwsReason.ACCESS_DENIED:
         return AwsFault(reason, _denied(action_of(service, operation), message, resource))
     cause = _REMEDIES.get(reason, "")
-    told = message if message and message != "None" else ""
+    # Below its first line AWS repeats the request that it would have signed, with the session's token.
+    first_line = message.partition("\n")[0]
+    told = first_line if first_line != "None" else ""
     said = ": ".join(part for part in (code, _cut(told)) if part)
     what = f"{service}:{operation} on {resource}"
     return AwsFault(reason, f"{what}: {cause} ({said})" if cause else f"{what} failed: {said}")
