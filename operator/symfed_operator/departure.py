@@ -145,7 +145,7 @@ async def _free_own_side(context: Context, peer: FederationPeer) -> None:
     stored = await context.records.find(peer_record_name(peer.metadata.uid), PeerRecord)
     if stored is None:
         return
-    answer = stored.record.answer
+    answer = stored.record.answer or stored.record.beside
     if answer is None:
         return
     own = await own_side(context, peer, stored.record, answer)

@@ -97,7 +97,8 @@ def _settings() -> Settings:
 
 def _log_to_stderr(level: str) -> None:
     logging.basicConfig(level=level, format=_LOG_FORMAT)
-    for name in ("httpx", "httpcore", "kubernetes.aio.leaderelection"):  # a line for each request
+    # A line for each request, and of boto3 what signs it too.
+    for name in ("httpx", "httpcore", "kubernetes.aio.leaderelection", "boto3", "botocore", "urllib3"):
         logging.getLogger(name).setLevel(logging.WARNING)
     for name in ("boto3", "botocore", "urllib3"):  # at DEBUG each request's headers: a session token is one
         logging.getLogger(name).setLevel(logging.WARNING)

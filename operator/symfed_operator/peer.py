@@ -28,6 +28,7 @@ from symfed_operator.queue import Key, federation_key
 from symfed_operator.records import (
     MemberRecord,
     PeerRecord,
+    Stored,
     member_record_name,
     new_peer_record,
     peer_record_name,
@@ -36,6 +37,7 @@ from symfed_operator.settings import Settings
 from symfed_operator.slots import choose_slot, project_holder
 from symfed_operator.statefulset import stateful_set
 from symfed_wire.errors import SymfedError
+from symfed_wire.join import JoinAnswer
 from symfed_wire.kube import (
     EVENTS,
     NETWORK_POLICIES,
@@ -118,6 +120,7 @@ async def _reconcile_hosted(context: Context, peer: FederationPeer) -> float | N
     async with telling(context, peer, "BackendReady", parts):
         if place.answer is not None:
             own = await own_side(context, peer, stored.record, place.answer)
+            stored = await _keep_answer(context, peer, stored, place.answer, own)
     # A node goes on with what it has while its side outside cannot be mended, so that is raised last.
     faults: list[SymfedError] = []
     if own.side is not None:
@@ -134,6 +137,15 @@ async def _reconcile_hosted(context: Context, peer: FederationPeer) -> float | N
         if is_coming
         else context.settings.drift_seconds
     )
+
+
+async def _keep_answer(
+    context: Context, peer: FederationPeer, stored: Stored[PeerRecord], answer: JoinAnswer, own: OwnSide
+) -> Stored[PeerRecord]:
+    """The federation forgets a member before the peer goes, which then has to find what it made outside."""
+    if own.side is None or peer.spec.federation_ref is None or stored.record.beside is not None:
+        return stored
+    return await context.records.replace(stored, stored.record.model_copy(update={"beside": answer}))
 
 
 async def _apply_side(side: PeerSide, faults: list[SymfedError], *, has_joined: bool) -> Condition:

@@ -67,6 +67,7 @@ class PeerRecord(WireModel):
 
     `asked_with` is there while it has asked to join and has no answer, so that it can leave all the same.
     `answer` and `leave_url` are there once it has joined, `login` where that is to somebody else's NATS.
+    `beside` is what the Federation beside it granted, kept where the peer has something outside to be freed.
     """
 
     uuid: PeerUuid
@@ -75,6 +76,7 @@ class PeerRecord(WireModel):
     answer: JoinAnswer | None = None
     leave_url: str | None = None
     login: NatsLogin | None = None
+    beside: JoinAnswer | None = None
 
     @property
     def identity_key_pair(self) -> Ed25519PrivateKey:

@@ -54,14 +54,13 @@ def _aws(_line: Line, folder: Path, stack: ExitStack) -> Administered:
     return aws
 
 
-ALL: dict[str, Make] = {
+KINDS: dict[str, Make] = {
     "managed": _managed,
     "user": _shared("user"),
     "token": _shared("token", tls=True),
     "nkey": _shared("nkey"),
     "aws": _aws,
 }
-KINDS: dict[str, Make] = {name: make for name, make in ALL.items() if name != "aws"}  # it is to come
 
 
 @pytest.fixture(scope="module", params=KINDS)
