@@ -126,6 +126,17 @@ async def test_an_emptied_stream_is_filled_again(scene: Scene) -> None:
     scene.comes_back(before, digest)
 
 
+async def test_chunks_that_are_gone_are_put_again(scene: Scene) -> None:
+    """The head is still there, so only a member that comes later would notice."""
+    before, digest = scene.stats()["epoch"], scene.nodes[NORTH].merged()["digest"]
+    head = read_head(await scene.head())
+    await scene.attacker.publish(
+        scene.address[1].replace(".head", f".data.{head.epoch % 2}"), b"", headers={"Nats-Rollup": "sub"}
+    )
+    scene.logs(SOUTH, f"message {head.first} is gone")
+    scene.comes_back(before, digest)
+
+
 async def test_a_deleted_stream_is_made_and_filled_again(scene: Scene) -> None:
     before, digest = scene.stats()["epoch"], scene.nodes[NORTH].merged()["digest"]
     await scene.attacker.delete_stream(scene.address[0])

@@ -120,6 +120,9 @@ class AwsExchange:
         async with deadline(f"reading the snapshot of peer {member.uuid}", self._transfer_seconds(head.size)):
             return await read_snapshot(self._bucket_of(member), head, sealer)
 
+    async def confirm(self, own: Member, head: SnapshotHead) -> None:
+        """See `Backend.confirm`. Nobody but its owner deletes in the peer's own bucket."""
+
     async def put(self, outgoing: Outgoing, sign: Sign) -> Signed:
         """See `Backend.put`."""
         async with deadline("publishing the snapshot", self._transfer_seconds(outgoing.draft.size)):

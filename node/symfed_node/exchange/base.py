@@ -89,6 +89,9 @@ class Backend(Protocol):
     async def body(self, member: Member, head: SnapshotHead, sealer: ChunkSealer | None) -> bytes:
         """The bytes that `head` points to, of its size and digest. Raises ReplacedError, UnsealError."""
 
+    async def confirm(self, own: Member, head: SnapshotHead) -> None:
+        """Raises ReplacedError when the own stored head is there and what it points to is gone."""
+
     async def put(self, outgoing: Outgoing, sign: Sign) -> Signed:
         """Store a body, then its head, signed once its place is known; the stored head."""
 

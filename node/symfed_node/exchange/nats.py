@@ -12,18 +12,17 @@ import hashlib
 import json
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final
 
 import nats.errors
 import nats.js.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
-from nats.js.api import PubAck
+from nats.js.api import PubAck, StreamState
 from nats.js.client import JetStreamContext
-from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from symfed_node.exchange.base import (
     ExchangeError,
@@ -31,11 +30,11 @@ from symfed_node.exchange.base import (
     Outgoing,
     ReplacedError,
     Sign,
-    StreamFullError,
     Wake,
     first_fault,
 )
 from symfed_node.exchange.connection import User, dial, users_of
+from symfed_node.exchange.nats_faults import ATTEMPTS, again, in_words
 from symfed_node.exchange.nats_subjects import Place, Subjects
 from symfed_wire.documents import Member, Signed, SnapshotHead, parse_signed
 from symfed_wire.errors import MalformedError
@@ -48,16 +47,7 @@ log = logging.getLogger(__name__)
 CHUNK: Final = 512 << 10
 SEAL_BYTES: Final = 16  # what sealing adds to a chunk
 WINDOW: Final = 8  # chunks under way at once: 4 MiB
-_ATTEMPTS: Final = 4
 _SLOWEST: Final = 256 << 10  # bytes a second that a transfer must reach
-
-# The server's codes: resources of an account, a stream's storage, and a stream's own limit.
-_FULL = (10002, 10047, 10077)
-_NOBODY = (nats.errors.NoRespondersError, nats.js.errors.NoStreamResponseError)
-_LOST = (nats.errors.TimeoutError, *_NOBODY)
-_NO_STREAM = "NATS has no such stream (now); the operator of the peer that it belongs to makes it (again)"
-
-Result = TypeVar("Result")
 
 
 class NatsExchange:
@@ -73,6 +63,8 @@ class NatsExchange:
         self._writer: Client | None = None
         self._reader: Client | None = None
         self._last_fault: Exception | None = None
+        self._confirmed: StreamState | None = None
+        """of the own stream, when the stored snapshot was last seen to be whole"""
         self.request_timeout = 30.0
         """seconds for one request"""
 
@@ -133,6 +125,20 @@ class NatsExchange:
             raise ReplacedError(f"the snapshot of peer {member.uuid} is not that of its head")
         return body
 
+    async def confirm(self, own: Member, head: SnapshotHead) -> None:
+        """See `Backend.confirm`. A stream in an account of the peer's own nobody else can empty."""
+        if self._grant.writer_jwt is not None:
+            return
+        subject, first = self._subjects.snapshot(own).get, json.dumps({"seq": head.first}).encode()
+        with self._in_words("the own snapshot"):
+            state = (await self._stream.stream_info(self._grant.stream)).state
+            if state == self._confirmed:  # a chunk is large, so it is not read with each look
+                return
+            # A purge takes the oldest first.
+            if await again(lambda: self._direct_get(subject, first)) is None:
+                raise ReplacedError(f"{subject}: message {head.first} is gone")
+        self._confirmed = state
+
     async def put(self, outgoing: Outgoing, sign: Sign) -> Signed:
         """See `Backend.put`."""
 
@@ -143,8 +149,8 @@ class NatsExchange:
             return signed
 
         with self._in_words("publishing the snapshot"):
-            async with asyncio.timeout(_ATTEMPTS * self._transfer_seconds(outgoing.draft.size)):
-                return await _again(attempt)
+            async with asyncio.timeout(ATTEMPTS * self._transfer_seconds(outgoing.draft.size)):
+                return await again(attempt)
 
     async def ask(self) -> None:
         """See `Backend.ask`."""
@@ -161,7 +167,7 @@ class NatsExchange:
 
     async def _signed(self, place: Place, what: str) -> Signed | None:
         with self._in_words(what):
-            message = await _again(lambda: self._direct_get(place.get, place.newest()))
+            message = await again(lambda: self._direct_get(place.get, place.newest()))
         return None if message is None else parse_signed(message.data)
 
     async def _direct_get(self, subject: str, request: bytes) -> Msg | None:
@@ -183,7 +189,7 @@ class NatsExchange:
         async def fetch() -> None:
             for index in indexes:  # all take from the one iterator
                 request = json.dumps({"seq": first + index}).encode()
-                message = await _again(partial(self._direct_get, subject, request))
+                message = await again(partial(self._direct_get, subject, request))
                 if message is None:
                     raise ReplacedError(f"{subject}: message {first + index} is gone")
                 if len(message.data) > head.chunk + SEAL_BYTES:
@@ -203,7 +209,7 @@ class NatsExchange:
     async def _put_chunks(self, outgoing: Outgoing) -> int:
         """Free the epoch's slot and fill it; the stream sequence of the first chunk."""
         subject = f"{self._grant.data}.{outgoing.draft.epoch % 2}"
-        stream = self._open(self._writer).jetstream(timeout=self.request_timeout)
+        stream = self._stream
         await stream.publish(subject, b"", stream=self._grant.stream, headers={"Nats-Rollup": "sub"})
         sequences = await self._publish_in_order(stream, subject, _cut(outgoing))
         if sequences != list(range(sequences[0], sequences[0] + len(sequences))):
@@ -236,57 +242,34 @@ class NatsExchange:
 
     async def _put_head(self, signed: Signed, message_id: str) -> None:
         """Publish a head; a repeat after a lost answer stores nothing, as it carries the same id."""
-        stream = self._open(self._writer).jetstream(timeout=self.request_timeout)
+        stream = self._stream
         data = signed.model_dump_json().encode()
         headers = {"Nats-Msg-Id": message_id}
-        await _again(
+        await again(
             lambda: stream.publish(self._grant.head, data, stream=self._grant.stream, headers=dict(headers))
         )
 
     def _transfer_seconds(self, size: int) -> float:
         return self.request_timeout + size / _SLOWEST
 
+    @property
+    def _stream(self) -> JetStreamContext:
+        return self._open(self._writer).jetstream(timeout=self.request_timeout)
+
     def _open(self, connection: Client | None) -> Client:
         if connection is None:
             raise ExchangeError("the connection to NATS is not open")
         return connection
 
-    @contextmanager
-    def _in_words(self, what: str) -> Iterator[None]:
-        """Turns the client's errors into ours; a refused permission arrives as a time-out."""
-        try:
-            yield
-        except nats.js.errors.APIError as error:
-            if error.err_code not in _FULL:
-                raise ExchangeError(f"{what}: {error.description}, code {error.err_code}") from error
-            raise StreamFullError(
-                f"{what}: its room is used up ({error.description}): raise spec.nats.streamMaxBytes of the "
-                "Federation to more than twice a snapshot"
-            ) from error
-        except (nats.errors.Error, OSError, TimeoutError) as error:
-            fault, self._last_fault = self._last_fault, None
-            also = f"; NATS said: {fault}" if fault else ""
-            is_missing = isinstance(
-                error, nats.errors.NoRespondersError | nats.js.errors.NoStreamResponseError
-            )
-            cause = _NO_STREAM if is_missing else str(error) or type(error).__name__
-            raise ExchangeError(f"{what}: {cause}{also}") from error
+    def _in_words(self, what: str) -> AbstractContextManager[None]:
+        return in_words(what, self._take_fault)
+
+    def _take_fault(self) -> Exception | None:
+        fault, self._last_fault = self._last_fault, None
+        return fault
 
 
 def _cut(outgoing: Outgoing) -> Iterator[bytes]:
     for index, start in enumerate(range(0, len(outgoing.body), CHUNK)):
         chunk = outgoing.body[start : start + CHUNK]
         yield chunk if outgoing.sealer is None else outgoing.sealer.seal(index, chunk)
-
-
-async def _again(attempt: Callable[[], Awaitable[Result]]) -> Result:
-    """Repeats what got no answer, since nats-py does not: 4 times, with growing pauses."""
-    async for trial in AsyncRetrying(
-        stop=stop_after_attempt(_ATTEMPTS),
-        wait=wait_random_exponential(multiplier=0.2, max=5),
-        retry=retry_if_exception_type((*_LOST, TimeoutError, ReplacedError)),
-        reraise=True,
-    ):
-        with trial:
-            return await attempt()
-    raise AssertionError("tenacity ends by an answer or an error")

@@ -32,6 +32,7 @@ class OwnHead:
         self._log = log
         self._has_looked = False
         self.is_known = False
+        self._is_unreadable = False
         self.stored: SnapshotHead | None = None
         """when it is known and there is one; others may refuse it"""
         self._elsewhere: SnapshotHead | None = None
@@ -40,11 +41,12 @@ class OwnHead:
 
     def is_lost(self, held: SnapshotHead) -> bool:
         """Whether the backend is known to have none of the own snapshot, or another one."""
-        return self.is_known and (self.stored is None or not is_same(self.stored, held))
+        is_other = self.stored is None or self._is_unreadable or not is_same(self.stored, held)
+        return self.is_known and is_other
 
     def forget(self) -> None:
         """Until it is read again nothing is known of it."""
-        self.stored, self.is_known = None, False
+        self.stored, self.is_known, self._is_unreadable = None, False, False
 
     def judge(
         self, signed: Signed | None, own: Member, document: FederationDocument, held: SnapshotHead | None
@@ -97,6 +99,7 @@ class OwnHead:
         """
         if self.stored is None and self._store.epoch() == 0:
             raise error
+        self._is_unreadable = True
         self._refuse(error)
 
     def next_epoch(self, held: SnapshotHead | None) -> int:
@@ -109,7 +112,7 @@ class OwnHead:
 
     def set(self, head: SnapshotHead) -> None:
         """This one is stored now."""
-        self.stored, self.is_known = head, True
+        self.stored, self.is_known, self._is_unreadable = head, True, False
 
     @property
     def _used(self) -> int:

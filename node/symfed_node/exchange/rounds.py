@@ -239,6 +239,8 @@ class Rounds:
             head = self._own.judge(signed, own, self.document, held.head if held else None)
             if signed is not None and head is not None:
                 await self._take(own, signed, head)
+            elif self._own.stored is not None:
+                await self._backend.confirm(own, self._own.stored)
         except SymfedError as error:
             if isinstance(error, ExchangeError) and not isinstance(error, ReplacedError):
                 raise

@@ -129,6 +129,10 @@ class InMemory:
             raise ReplacedError("too late")
         return self._shelf.bodies[member.uuid]
 
+    async def confirm(self, own: Member, head: SnapshotHead) -> None:
+        if own.uuid not in self._shelf.bodies:
+            raise ReplacedError("the body is gone")
+
     async def put(self, outgoing: Outgoing, sign: Sign) -> Signed:
         head = sign(outgoing.draft.model_copy(update={"first": 1}))
         self._shelf.heads[self._peer] = head
@@ -412,6 +416,19 @@ async def test_an_own_snapshot_whose_chunks_are_gone_is_put_again(tmp_path: Path
     assert one.has_lost_own
     await one.publish(rows(20))
     assert (head_of(ONE, shelf).epoch, head_of(ONE, shelf).rows) == (3, 20)
+
+
+async def test_a_snapshot_of_which_the_head_alone_is_left_is_put_again(tmp_path: Path) -> None:
+    """Who has read it does not notice; a member that comes later cannot read it."""
+    shelf = Shelf()
+    one = await published(ONE, shelf, tmp_path, rows(20))
+    del shelf.bodies[ONE]
+    await one.read_members()
+    assert one.has_lost_own
+    await one.publish(rows(20))
+    assert (head_of(ONE, shelf).epoch, head_of(ONE, shelf).rows) == (2, 20)
+    await one.read_members()
+    assert not one.has_lost_own
 
 
 async def test_an_older_volume_says_which_rows_it_lacks(tmp_path: Path) -> None:
