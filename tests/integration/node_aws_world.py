@@ -28,13 +28,14 @@ from symfed_wire.documents import (
     verify_document,
 )
 from symfed_wire.join import AwsGrant
-from symfed_wire.node_config import AwsPlace
+from symfed_wire.node_config import AwsPlace, Membership
 from symfed_wire.sealing import ChunkSealer
 from tests.integration.aws_servers import ADMIN_ACCOUNT, PEER_ACCOUNT, REGION, AwsAccount, AwsServer
-from tests.integration.node_world import SECONDS, PeerIdentity, new_identity
+from tests.integration.node_world import SECONDS, NodeProcess, PeerIdentity, new_identity, to_text
 from tests.integration.servers import wait_until
 
 FAR_REGION = "us-east-2"
+POLL_SECONDS = 120
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,21 @@ class AwsWorld:
             }
             policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
             peer.account.s3.put_bucket_policy(Bucket=peer.place.bucket, Policy=policy)
+
+    def node(self, number: int, folder: Path) -> NodeProcess:
+        """A peer's node, not started yet."""
+        peer = self.peers[number]
+        membership = Membership(
+            federation=self.federation,
+            admin=number == 0,
+            document_key=to_text(self.key.public_key().public_bytes_raw()),
+            document=self.signed,
+            aws=self.grant,
+            aws_place=peer.place,
+        )
+        config = peer.identity.config(number + 1, membership)
+        environment = {"SYMFED_AWS_CREDENTIALS": str(peer.credentials)}
+        return NodeProcess(config, folder / peer.identity.name, POLL_SECONDS, environment)
 
     def exchange(self, number: int, endpoint_url: str = "") -> AwsExchange:
         """A peer's exchange, not opened yet."""

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import uuid
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -74,6 +74,20 @@ class PeerIdentity:
             aws=address if isinstance(address, AwsAddress) else None,
         )
 
+    def config(self, slot: int, membership: Membership) -> NodeConfig:
+        """What its operator tells its node."""
+        return NodeConfig(
+            customer="c1",
+            project=self.name,
+            namespace="c1",
+            name=self.name,
+            object_uid=str(uuid.uuid4()),
+            slot=slot,
+            uuid=self.uuid,
+            secrets=self.seeds,
+            membership=membership,
+        )
+
 
 def new_identity(name: str) -> PeerIdentity:
     seeds = PeerSecrets(
@@ -92,9 +106,16 @@ def to_text(raw: bytes) -> str:
 class NodeProcess:
     """One `symfed-node`, which can be killed and started again on its volume."""
 
-    def __init__(self, config: NodeConfig, folder: Path, poll_seconds: int) -> None:
+    def __init__(
+        self,
+        config: NodeConfig,
+        folder: Path,
+        poll_seconds: int,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         folder.mkdir()
         self._poll_seconds = str(poll_seconds)
+        self._environment = environment or {}
         self.config = config
         self.log = folder / "node.log"
         self._folder = folder
@@ -119,6 +140,7 @@ class NodeProcess:
             "SYMFED_KUBERNETES": "false",
             "SYMFED_POLL_SECONDS": self._poll_seconds,
             "OPENBLAS_NUM_THREADS": "1",
+            **self._environment,
         }
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
@@ -250,18 +272,9 @@ class World:
             nats=self.grants[peer.uuid],
             nats_login=self.operator.login,
         )
-        config = NodeConfig(
-            customer="c1",
-            project=peer.name,
-            namespace="c1",
-            name=peer.name,
-            object_uid=str(uuid.uuid4()),
-            slot=number + 1,
-            uuid=peer.uuid,
-            secrets=peer.seeds,
-            membership=membership,
+        return NodeProcess(
+            peer.config(number + 1, membership), self.folder / (folder or peer.name), self.poll_seconds
         )
-        return NodeProcess(config, self.folder / (folder or peer.name), self.poll_seconds)
 
     @contextmanager
     def running(self, *numbers: int) -> Iterator[list[NodeProcess]]:

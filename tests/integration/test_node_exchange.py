@@ -3,7 +3,7 @@
 import base64
 import secrets
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
 
@@ -17,8 +17,9 @@ from symfed_wire.documents import (
 )
 from symfed_wire.sealing import seal_to
 from tests.integration.external_nats import TLS
+from tests.integration.node_steps import learn_parts, wait_for_rows
 from tests.integration.node_world import PARTS, ROWS, SECONDS, NodeProcess, World, new_world
-from tests.integration.servers import ServerError, wait_until
+from tests.integration.servers import wait_until
 
 
 @pytest.fixture(params=[None, TLS], ids=["managed", "external"])
@@ -30,27 +31,6 @@ async def world(programs: None, tmp_path: Path, request: pytest.FixtureRequest) 
 
 def _is_longer(numbers: list[int], length: int) -> bool:
     return len(numbers) > length
-
-
-def learn_parts(nodes: Sequence[NodeProcess]) -> None:
-    for node, part in zip(nodes, PARTS, strict=True):
-        assert node.learn(ROWS[part]) == {"learned": len(ROWS[part]), "skipped": 0}
-
-
-def _has_merged(node: NodeProcess, rows: int) -> bool:
-    return bool(node.merged()["rows"] == rows)
-
-
-def wait_for_rows(nodes: Sequence[NodeProcess], rows: int) -> str:
-    """Waits until all have merged that many rows; the one digest that they must agree on."""
-    for node in nodes:
-        try:
-            wait_until(partial(_has_merged, node, rows), f"{rows} rows are not merged", SECONDS)
-        except ServerError as error:
-            raise ServerError(f"{error}: {node.stats()}\n{node.log.read_text()}") from None
-    digests = {str(node.merged()["digest"]) for node in nodes}
-    assert len(digests) == 1, digests
-    return digests.pop()
 
 
 async def test_three_nodes_build_the_model_of_the_pooled_rows(world: World) -> None:
