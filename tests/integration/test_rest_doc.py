@@ -15,7 +15,7 @@ from websockets.sync.client import connect
 
 from tests.cluster.gobuild import program
 from tests.foreign.client import Json
-from tests.integration.aws_servers import AwsAccount
+from tests.integration.aws_servers import AwsServer
 from tests.integration.line import Line, namespace_of
 from tests.integration.servers import ServerError, wait_until
 from tests.rest_page import PAGE, Block, Request, blocks, filled, matches, request_of
@@ -105,7 +105,7 @@ def test_every_example_is_answered_as_the_page_says(line: Line, tmp_path: Path) 
     keys = {customer: line.new_customer(customer).secret_key for customer in CUSTOMERS}
     reader = Reader(line, keys, tmp_path)
     page = PAGE.read_text().replace(SERVER, line.url).replace(NATS, line.nats).replace(AWS, line.aws.url)
-    fill(line.aws.account(LOOKED_AT))
+    fill(line.aws)
     asked: Block | None = None
     for block in blocks(page):
         where = f"{PAGE.name}, line {block.line}"
@@ -125,8 +125,13 @@ def test_every_example_is_answered_as_the_page_says(line: Line, tmp_path: Path) 
     assert asked is None, f"line {asked and asked.line} is not answered"
 
 
-def fill(account: AwsAccount) -> None:
-    """What the page finds in an account on AWS."""
+def fill(aws: AwsServer) -> None:
+    """What the page finds on AWS: two buckets, and what there is in an account."""
+    aws.account("111111111111").s3.create_bucket(
+        Bucket="acme-trial", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"}
+    )
+    aws.account("222222222222", "us-east-1").s3.create_bucket(Bucket="beta-trial")
+    account = aws.account(LOOKED_AT)
     topic = account.sns.create_topic(Name="alerts")["TopicArn"]
     url = account.sqs.create_queue(QueueName="alerts")["QueueUrl"]
     asked = account.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
