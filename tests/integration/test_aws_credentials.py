@@ -1,15 +1,11 @@
 """Credentials and rights on AWS, against ministack where it judges both: keys, roles, the least policies."""
 
 import dataclasses
-import json
 import socket
-import time
-import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from threading import Thread
 
-import boto3
 import pytest
 
 from symfed_operator.backends.access import AwsAccess, AwsKeys
@@ -23,16 +19,9 @@ from symfed_operator.backends.aws.errors import (
 from symfed_operator.backends.aws.peer import AwsPeerSide
 from symfed_operator.backends.aws.session import AwsSides
 from symfed_operator.backends.base import AuthorizationFailedError, GoneMember, UnreachableError
-from tests.integration.aws_servers import ADMIN_ACCOUNT, PEER_ACCOUNT, SECRET_KEY, AwsServer, running
-from tests.integration.aws_world import NO_SEEDS, Peer, World, keys_in
-from tests.policies.cases import page_policy
-
-CLUSTER = "999999999999"
-# ministack judges these on `*`, not on the topic that they are about.
-WITHOUT_RESOURCE = [
-    *("sns:ListTagsForResource", "sns:GetSubscriptionAttributes", "sns:SetSubscriptionAttributes"),
-    "sns:Unsubscribe",
-]
+from tests.integration.aws_rights import least, user
+from tests.integration.aws_servers import ADMIN_ACCOUNT, PEER_ACCOUNT, AwsServer, running
+from tests.integration.aws_world import NO_SEEDS, World, keys_in
 
 
 @pytest.fixture(scope="module")
@@ -46,43 +35,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AwsServer]:
 @pytest.fixture
 def world(server: AwsServer) -> World:
     return World(server)
-
-
-@pytest.fixture
-def operators_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The operator has an identity of its own, in the cluster's account."""
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", CLUSTER)
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
-
-
-def least(world: World, title: str, peer: Peer) -> str:
-    """A policy of docs/aws.md with the names of a test."""
-    policy = page_policy(title)
-    text = json.dumps(policy).replace("admins-bucket", peer.bucket).replace("peers-bucket", peer.bucket)
-    made = json.loads(text.replace("study", world.name))
-    made["Statement"].append({"Effect": "Allow", "Action": WITHOUT_RESOURCE, "Resource": "*"})
-    return json.dumps(made)
-
-
-def user(peer: Peer, policy: str) -> AwsAccess:
-    """A new user of the account with just that policy."""
-    iam, name = iam_of(peer), f"symfed-{uuid.uuid4().hex[:8]}"
-    iam.create_user(UserName=name)
-    iam.put_user_policy(UserName=name, PolicyName="least", PolicyDocument=policy)
-    key = iam.create_access_key(UserName=name)["AccessKey"]
-    return peer.access(keys=AwsKeys(key["AccessKeyId"], key["SecretAccessKey"]))
-
-
-def iam_of(peer: Peer) -> Any:
-    """As the account's root."""
-    account = peer.account
-    return boto3.client(
-        "iam",
-        endpoint_url=account.endpoint,
-        region_name=account.region,
-        aws_access_key_id=account.account,
-        aws_secret_access_key=SECRET_KEY,
-    )
 
 
 # --- the least policies ------------------------------------------------------------------------------------
@@ -215,66 +167,20 @@ async def test_an_address_where_nobody_answers_is_told(world: World) -> None:
     assert "spec.aws.endpointUrl" in str(caught.value)
 
 
-# --- roles -------------------------------------------------------------------------------------------------
+async def test_an_address_where_something_else_answers_is_told_without_its_words(world: World) -> None:
+    def answer(connection: socket.socket) -> None:
+        with connection.accept()[0] as client:
+            client.recv(10_000)
+            client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 14\r\n\r\nan inner secret")
 
-
-def role(world: World, external_id: str) -> AwsAccess:
-    """A new role of the admin's account, with its least policy, for the operator alone."""
-    iam, name = iam_of(world.admin), f"symfed-{uuid.uuid4().hex[:8]}"
-    trust = page_policy("trust policy of a role")
-    statement = dict(trust["Statement"][0])  # type: ignore[index,arg-type]
-    statement["Principal"] = {"AWS": f"arn:aws:iam::{CLUSTER}:root"}
-    statement["Condition"] = {"StringEquals": {"sts:ExternalId": "the-namespace"}}
-    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-    iam.create_role(RoleName=name, AssumeRolePolicyDocument=document)
-    policy = least(world, "policy of the admin", world.admin)
-    iam.put_role_policy(RoleName=name, PolicyName="least", PolicyDocument=policy)
-    arn = f"arn:aws:iam::{ADMIN_ACCOUNT}:role/{name}"
-    return world.admin.access(keys=None, role_arn=arn, external_id=external_id)
-
-
-async def test_a_role_is_assumed_once_and_nothing_else_is_done_as_the_operator(
-    world: World, operators_own: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sides, as_operator = AwsSides(), list[str]()
-
-    def note(operation_name: str, request_signer: Any, **_: Any) -> None:
-        if request_signer._credentials.access_key == CLUSTER:
-            as_operator.append(operation_name)
-
-    sides._session.events.register("before-sign", note)
-    access = role(world, "the-namespace")
-    side = await sides.open(access)
-    assert side.account == ADMIN_ACCOUNT
-    assert await sides.open(access) is side
-    await AwsBackend(side).apply(world.wanted(world.peer()))
-    assert as_operator == ["AssumeRole"]
-    in_an_hour = time.monotonic() + 3_001  # and ten minutes before its end
-    monkeypatch.setattr("symfed_operator.backends.aws.session.time.monotonic", lambda: in_an_hour)
-    assert await sides.open(access) is not side
-    assert as_operator == ["AssumeRole", "AssumeRole"]
-
-
-async def test_a_role_is_not_assumed_for_another_namespace(world: World, operators_own: None) -> None:
-    access = role(world, "another-namespace")
-    with pytest.raises(AccessDeniedError) as caught:
-        await AwsSides().open(access)
-    assert str(caught.value) == f"sts:AssumeRole is not allowed on {access.role_arn}"
-
-
-async def test_an_operator_without_identity_says_so(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE"):
-        monkeypatch.delenv(name, raising=False)
-    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
-        monkeypatch.setenv(name, "/nowhere")
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    access = role(world, "the-namespace")
-    with pytest.raises(AuthorizationFailedError) as caught:
-        await AwsSides().open(access)
+    with socket.create_server(("127.0.0.1", 0)) as inner:
+        Thread(target=answer, args=[inner], daemon=True).start()
+        url = f"http://127.0.0.1:{inner.getsockname()[1]}"
+        with pytest.raises(UnreachableError) as caught:
+            await AwsSides().open(world.admin.access(endpoint_url=url))
     assert str(caught.value) == (
-        f"{access.role_arn}: the operator has no identity of its own on AWS (Unable to locate credentials):"
-        " give its ServiceAccount a role, or name a Secret in spec.aws.credentialsSecretRef instead of"
-        " spec.aws.roleArn"
+        f"access key {ADMIN_ACCOUNT}: something else than AWS answers (ResponseParserError): check"
+        " spec.aws.endpointUrl"
     )
 
 

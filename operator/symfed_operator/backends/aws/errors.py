@@ -14,6 +14,8 @@ from botocore.exceptions import (
 from botocore.exceptions import (
     ConnectionError as AwsConnectionError,
 )
+from botocore.parsers import ResponseParserError
+from urllib3.exceptions import HTTPError
 
 from symfed_operator.backends.base import AuthorizationFailedError, BackendError, UnreachableError
 from symfed_wire.aws_errors import AwsReason, describe
@@ -125,13 +127,19 @@ def in_words(service: str, resource: str) -> Iterator[None]:
             f"{resource}: the operator has no identity of its own on AWS ({error}): give its ServiceAccount a"
             " role, or name a Secret in spec.aws.credentialsSecretRef instead of spec.aws.roleArn"
         ) from error
-    except (AwsConnectionError, HTTPClientError) as error:
+    except (AwsConnectionError, HTTPClientError, HTTPError) as error:
         raise UnreachableError(
             f"{resource}: AWS cannot be reached: {error}. Check the network, spec.aws.region and"
             " spec.aws.endpointUrl"
         ) from error
     except BotoCoreError as error:
         raise BackendError(f"{resource}: {error}") from error
+    except (ResponseParserError, ValueError, KeyError) as error:
+        # What was answered is not told: it may be that of an inner host, whose address a customer has named.
+        raise UnreachableError(
+            f"{resource}: something else than AWS answers ({type(error).__name__}): check"
+            " spec.aws.endpointUrl"
+        ) from error
 
 
 def _refused(service: str, resource: str, error: ClientError) -> BackendError:

@@ -1,11 +1,14 @@
 """The ways to a customer's side on AWS: credentials, clients, and whose account it is."""
 
 import asyncio
+import dataclasses
 import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Final, ParamSpec, TypedDict, TypeVar
 
 import boto3
@@ -23,6 +26,9 @@ _ROLE_SECONDS: Final = 3600  # as long as a role may be assumed by somebody who 
 _KEYS_SECONDS: Final = 3600.0  # then AWS is asked again whose keys they are
 _SPARE_SECONDS: Final = 600.0  # longer than a reconcile takes
 _SESSION_NAME: Final = "symfed-operator"
+
+# Of its own: in asyncio's names are looked up too, which must not wait for an AWS that hangs.
+_THREADS: Final = ThreadPoolExecutor(max_workers=16, thread_name_prefix="aws")
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -65,7 +71,7 @@ async def call(
 ) -> Result:
     """Calls a client's method in a thread. Raises BackendError; see `in_words`."""
     with in_words(service, resource):
-        return await asyncio.to_thread(method, *args, **kwargs)
+        return await asyncio.get_running_loop().run_in_executor(_THREADS, partial(method, *args, **kwargs))
 
 
 class AwsSides:
@@ -106,8 +112,11 @@ class AwsSides:
         return assumed, float(_ROLE_SECONDS)
 
     def _assume(self, access: AwsAccess, role: str) -> AwsKeys:
+        # The operator's own signature goes to AWS's own address, or to where the operator's environment says
+        # (AWS_ENDPOINT_URL_STS), and never to one that a customer names.
+        own = dataclasses.replace(access, endpoint_url=None)
         with self._making:
-            sts = self._session.client("sts", **_options(access, access.region))
+            sts = self._session.client("sts", **_options(own, access.region))
         answer = sts.assume_role(
             RoleArn=role,
             RoleSessionName=_SESSION_NAME,
@@ -153,7 +162,7 @@ class AwsSides:
 def _options(access: AwsAccess, region: str) -> _Options:
     config = Config(
         connect_timeout=5,
-        read_timeout=20,
+        read_timeout=10,
         retries={"mode": "adaptive", "total_max_attempts": 3},
         user_agent_extra=_SESSION_NAME,
         s3={"addressing_style": "path" if access.endpoint_url else "auto"},

@@ -80,15 +80,18 @@ class Topic:
 
     async def _stored_policy(self) -> JsonObject | None:
         """None: there is no topic. Raises ExternalNameTakenError."""
-        sns = self._side.sns
         try:
-            found = await self._sns(sns.get_topic_attributes, TopicArn=self.arn)
-            tagged = await self._sns(sns.list_tags_for_resource, ResourceArn=self.arn)
+            policy, tags = await self._sns(self._read)
         except TopicMissingError:
             return None
-        tags = {tag["Key"]: tag["Value"] for tag in tagged["Tags"]}
         check_owner(self.arn, tags, {FEDERATION_TAG: self._federation})
-        return dict(json.loads(found["Attributes"].get("Policy") or "{}"))
+        return policy
+
+    def _read(self) -> tuple[JsonObject, dict[str, str]]:
+        sns = self._side.sns
+        found = sns.get_topic_attributes(TopicArn=self.arn)["Attributes"]
+        tags = sns.list_tags_for_resource(ResourceArn=self.arn)["Tags"]
+        return dict(json.loads(found.get("Policy") or "{}")), {tag["Key"]: tag["Value"] for tag in tags}
 
     async def _put_policy(self, accounts: Collection[str]) -> None:
         policy = topic_policy(self.arn, self._federation, accounts)
