@@ -34,6 +34,9 @@ def main() -> int:
     except FileNotFoundError as error:
         console.print(f"failed: {error}", style="red", markup=False)
         return 1
+    except KeyboardInterrupt:
+        console.print("interrupted; `make demo` begins anew")
+        return 130
     except (SymfedError, flow.ExchangeError, ClusterError) as error:
         console.print(f"failed: {error}", style="red", markup=False, soft_wrap=True)
         _explain()

@@ -24,6 +24,7 @@ SHARED = ("Dockerfile", ".dockerignore", "pyproject.toml", "requirements.lock", 
 DEBIAN, DEBIAN_PACKAGES = "bookworm", "python3,python3-venv,ca-certificates"
 UNNEEDED = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*")
 AUTHORITIES = Path("/etc/ssl/certs")
+RUN_ROOT = Path("/run/symfed-buildah")  # what buildah keeps until the machine is started anew
 
 
 @dataclass(frozen=True)
@@ -86,10 +87,20 @@ def build_with_docker(image: Image, *options: str) -> Image:
     return image
 
 
+def store_folder() -> Path:
+    """Where buildah keeps images; a buildah that is killed leaves it mounted."""
+    return cache_folder() / "containers"
+
+
 def buildah_command(*words: str | Path) -> list[str | Path]:
     """A buildah command with its store in the cache."""
-    store = cache_folder() / "containers"
-    return ["buildah", f"--root={store}", "--runroot=/run/symfed-buildah", "--storage-driver=overlay", *words]
+    return [
+        "buildah",
+        f"--root={store_folder()}",
+        f"--runroot={RUN_ROOT}",
+        "--storage-driver=overlay",
+        *words,
+    ]
 
 
 def buildah(*words: str | Path) -> str:

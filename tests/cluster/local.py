@@ -13,7 +13,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.cluster import daemons, keys, kubectl, network, processes, settings, volumes
+from tests.cluster import daemons, images, keys, kubectl, network, processes, settings, volumes
 from tests.cluster.console import ClusterError, eventually, run, say, step
 from tests.cluster.layout import (
     API_SERVER,
@@ -145,6 +145,7 @@ def down() -> None:
         for link in CONTAINER_LOGS.glob("*.log"):
             if link.is_symlink() and str(link.readlink()).startswith(f"{LOGS}/"):
                 link.unlink()
+        shutil.rmtree(images.RUN_ROOT, ignore_errors=True)
         remove_state()
 
 
@@ -197,7 +198,7 @@ def remove_cgroup(folder: Path) -> None:
 
 
 def unmount() -> None:
-    """Unmounts everything below the cluster's folder, the innermost first.
+    """Unmounts everything below the cluster's folders, the innermost first.
 
     Raises ClusterError when something stays mounted: removing files through a mount would destroy them
     elsewhere.
@@ -209,7 +210,8 @@ def unmount() -> None:
 
 
 def mounts() -> list[str]:
-    """The mount points below the cluster's folder, in the order in which they were mounted."""
+    """The mount points below the cluster's folders, in the order in which they were mounted."""
+    ours = tuple(f"{folder}/" for folder in (STATE, images.store_folder(), images.RUN_ROOT))
     points = (line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines())
     decoded = (point.encode().decode("unicode_escape") for point in points)
-    return [point for point in decoded if point.startswith(f"{STATE}/")]
+    return [point for point in decoded if point.startswith(ours)]

@@ -26,6 +26,11 @@ def main() -> int:
     except (ClusterError, gobuild.ProgramMissingError, subprocess.CalledProcessError) as error:
         print(f"make up: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print(
+            "make up: interrupted; repeat it to go on, or `make down` removes what is there", file=sys.stderr
+        )
+        return 130
     return 0
 
 

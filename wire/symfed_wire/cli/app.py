@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from typing import Annotated, Any
 
 import typer
@@ -10,7 +11,7 @@ from typer.core import TyperGroup
 from symfed_wire.cli import BROKEN_PIPE
 from symfed_wire.cli.connection import Connection
 from symfed_wire.cli.errors import UsageError, explain
-from symfed_wire.cli.output import fail, interrupted, note
+from symfed_wire.cli.output import fail, interrupted, note, say
 from symfed_wire.errors import SymfedError
 
 
@@ -45,6 +46,12 @@ app = typer.Typer(
 )
 
 
+def _print_version(is_wanted: bool) -> None:
+    if is_wanted:
+        say(f"symfed {version('symfed')}")
+        raise typer.Exit
+
+
 @app.callback()
 def _connection(
     ctx: typer.Context,
@@ -63,6 +70,9 @@ def _connection(
     patience: Annotated[
         float, typer.Option(min=0, help="Seconds to repeat a call that the gateway cannot serve yet.")
     ] = 120.0,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     ctx.obj = Connection(url, customer, secret_key, profile, patience)
     if _is_from(ctx, "profile", "COMMANDLINE"):

@@ -1,8 +1,10 @@
 """How commands fail: one line on stderr that says what to do; 1, or 2 for a wrong call; and their help."""
 
+from importlib.metadata import version
+
 import httpx
 import pytest
-from tests.unit.wire.cli.stub import Gateway, error_of, run
+from tests.unit.wire.cli.stub import Gateway, error_of, printed, run
 from typer.testing import CliRunner
 
 from symfed_wire.cli.commands import COMMANDS, app
@@ -36,6 +38,11 @@ def test_a_refusal_says_what_to_do(gateway: Gateway, status: int, text: str, hin
 def test_a_taken_project_id_is_told(gateway: Gateway) -> None:
     gateway.on("POST /projects", 409, "already there, ")
     assert "409 already there - `symfed projects` lists" in error_of(run("create", "p", "--local"))
+
+
+def test_the_version_needs_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SYMFED_URL", raising=False)
+    assert printed(run("--version")) == f"symfed {version('symfed')}\n"
 
 
 def test_an_admin_with_members_is_told_how_they_go(gateway: Gateway) -> None:
