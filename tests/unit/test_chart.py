@@ -176,6 +176,14 @@ def test_gpu_nodes_have_an_image_of_their_own_where_one_is_given(objects: list[O
     assert operator["SYMFED_NODE_IMAGE"] == "symfed-node:0.1.0"
 
 
+def test_the_operator_comes_to_an_identity_on_aws_where_one_is_given(objects: list[Object]) -> None:
+    assert "annotations" not in named(objects, "ServiceAccount", "symfed-operator")["metadata"]
+    role = "arn:aws:iam::999999999999:role/symfed-operator"
+    given = render(f"operator.serviceAccountAnnotations.eks\\.amazonaws\\.com/role-arn={role}")
+    account = named(given, "ServiceAccount", "symfed-operator")
+    assert account["metadata"]["annotations"] == {"eks.amazonaws.com/role-arn": role}
+
+
 def test_pods_are_reached_at_the_ports_that_they_serve_and_no_other(objects: list[Object]) -> None:
     """NATS' monitoring names all customers' accounts and addresses. The kubelet's probes always pass."""
     open_ports = {}
