@@ -169,18 +169,7 @@ class AwsExchanges:
         return self.read_head(number, signed)
 
     def outgoing(self, number: int, epoch: int, body: bytes, sealer: ChunkSealer | None = None) -> Outgoing:
-        draft = SnapshotHead(
-            federation=self._world.federation,
-            peer=self._world.peers[number].uuid,
-            epoch=epoch,
-            rows=1,
-            schema_digest="s",
-            size=len(body),
-            chunk=1,
-            sha256=hashlib.sha256(body).hexdigest(),
-            created="2026-01-02T00:00:00Z",
-        )
-        return Outgoing(draft, body, sealer)
+        return outgoing(self._world.federation, self._world.peers[number].uuid, epoch, body, sealer)
 
     def read_head(self, number: int, signed: Signed | None) -> SnapshotHead:
         assert signed is not None
@@ -190,6 +179,24 @@ class AwsExchanges:
     async def woke(self, number: int) -> Wake:
         async with asyncio.timeout(SECONDS):
             return await self.woken[number].get()
+
+
+def outgoing(
+    federation: str, peer: str, epoch: int, body: bytes, sealer: ChunkSealer | None = None
+) -> Outgoing:
+    """A snapshot as the rounds draft it."""
+    draft = SnapshotHead(
+        federation=federation,
+        peer=peer,
+        epoch=epoch,
+        rows=1,
+        schema_digest="s",
+        size=len(body),
+        chunk=1,
+        sha256=hashlib.sha256(body).hexdigest(),
+        created="2026-01-02T00:00:00Z",
+    )
+    return Outgoing(draft, body, sealer)
 
 
 async def until(is_so: Callable[[], bool], what: str) -> None:

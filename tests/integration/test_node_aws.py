@@ -148,6 +148,14 @@ async def test_a_head_points_under_its_own_peer(world: AwsWorld, peers: AwsExcha
             await peers.exchanges[1].body(world.peers[0].member, lying, None)
 
 
+async def test_a_member_is_read_under_its_own_prefix(world: AwsWorld, peers: AwsExchanges) -> None:
+    member, other = world.peers[0].member, world.peers[2].member
+    assert member.aws is not None
+    for address, words in ((None, "has no AWS address of peer"), (other.aws, "in this federation that is")):
+        with pytest.raises(MalformedError, match=words):
+            await peers.exchanges[1].head(member.model_copy(update={"aws": address}))
+
+
 async def test_a_head_that_is_none_is_replaced(world: AwsWorld, peers: AwsExchanges) -> None:
     peer = world.peers[0]
     for broken, words in ((b"{}", "not a signed document"), (b"", "is empty, or has more than")):

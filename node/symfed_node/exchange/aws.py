@@ -181,6 +181,11 @@ class AwsExchange:
             return self._own_bucket
         if member.aws is None:
             raise MalformedError(f"the federation document has no AWS address of peer {member.uuid}")
+        if member.aws.prefix != (expected := f"{self._grant.prefix}{member.uuid}/"):
+            raise MalformedError(
+                f"the federation document says that peer {member.uuid} is read under {member.aws.prefix}; in"
+                f" this federation that is {expected}"
+            )
         return Bucket(
             self._calls,
             member.aws,
