@@ -166,8 +166,7 @@ class AwsRegions:
             yield
         except ClientError as error:
             answer = error.response.get("Error", {})
-            # AWS's first line says what is wrong; a wrong signature's others quote the request's headers.
-            message = (answer.get("Message") or "").partition("\n")[0]
+            message = answer.get("Message") or ""
             fault = describe(service, operation, answer.get("Code", ""), message, region)
             _fail(fault.reason, service, operation, region, fault.text)
         except (HTTPClientError, NoConnectionError) as error:
