@@ -100,16 +100,47 @@ async def test_nobody_there(programs: None, tmp_path: Path) -> None:
     assert f"NATS at {address} cannot be reached" in str(error)
 
 
-async def test_a_server_that_hangs(programs: None, tmp_path: Path) -> None:
-    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read()
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("nats://nats.example.org:99999", "nats: invalid connect url option"),
+        ("nats://[::1", "nats: invalid connect url option"),
+        ("nats://a..b:4222", "label empty or too long"),
+        ("ws://127.0.0.1:1", "an address is neither nats:// nor tls://"),
+    ],
+)
+async def test_an_address_that_is_none(address: str, words: str) -> None:
+    """Its custom resource, or a join answer, may have said so."""
+    error = await fault(SharedAccount((address,), NatsLogin(), "Secret nats"))
+    assert isinstance(error, UnreachableError)
+    assert words in str(error)
+    assert str(error).endswith("Check that the server runs and the address is right")
+
+
+async def of_a_server_that_says(greeting: bytes) -> BackendError:
+    """What is said of one that hangs up when it has been told anything."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(greeting)
+        await reader.readline()
         writer.close()
 
-    server = await asyncio.start_server(say_nothing, "127.0.0.1")
+    server = await asyncio.start_server(serve, "127.0.0.1")
     async with server:
         port = server.sockets[0].getsockname()[1]
-        error = await fault(SharedAccount((f"nats://127.0.0.1:{port}",), NatsLogin(), "Secret nats"))
+        return await fault(SharedAccount((f"nats://127.0.0.1:{port}",), NatsLogin(), "Secret nats"))
+
+
+async def test_a_server_that_says_nothing() -> None:
+    error = await of_a_server_that_says(b"")
     assert isinstance(error, UnreachableError)
+    assert "no answer within 10 s" in str(error)
+
+
+async def test_a_server_that_hangs_up() -> None:
+    error = await of_a_server_that_says(b'INFO {"server_id":"x","max_payload":1048576} \r\n')
+    assert isinstance(error, UnreachableError)
+    assert "the server ends the connection without a word" in str(error)
 
 
 async def test_a_certificate_that_is_not_trusted(programs: None, tmp_path: Path) -> None:
@@ -125,7 +156,7 @@ async def test_a_server_that_asks_for_a_certificate(programs: None, tmp_path: Pa
     with nats.server:
         error = await fault(nats.account())
     assert isinstance(error, UnreachableError)
-    assert "it asks for a client's certificate, and symfed has none" in str(error)
+    assert "the server asks for a client's certificate, and symfed has none" in str(error)
 
 
 async def test_a_server_without_tls(programs: None, tmp_path: Path) -> None:

@@ -21,7 +21,6 @@ _USER_SEED: Final = "SU"
 _EXPIRED: Final = (9, 10)
 _OTHER_NAME: Final = (62, 64)
 _CLOSE_SECONDS: Final = 1.0
-_NO_TLS: Final = "check that its port speaks TLS as NATS does"
 _CA_MISSING: Final = "put the PEM text of its CA as ca.crt into the Secret with the credentials of NATS"
 
 
@@ -38,18 +37,36 @@ class LoginOptions(TypedDict, total=False):
 
 
 class CautiousClient(Client):
-    """nats-py's client, which else tells a password in plain text to whoever answers a tls:// address."""
+    """nats-py's client, which else tells a password in plain text to whoever answers a tls:// address.
+
+    WebSockets it does not speak: an address can be what another party to a federation says.
+    """
+
+    def _setup_server_pool(self, connect_url: list[str]) -> None:
+        super()._setup_server_pool(connect_url)
+        if any(server.uri.scheme not in ("nats", "tls") for server in self._server_pool):
+            raise nats.errors.Error("an address is neither nats:// nor tls://")
 
     async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
         server = self._current_server
         if server is not None and server.uri.scheme == "tls" and not info.get("tls_required"):
             raise nats.errors.Error("the server has no TLS, which a tls:// address asks for")
+        if info.get("tls_verify"):
+            raise nats.errors.Error("the server asks for a client's certificate, and symfed has none")
         await super()._process_info(info, initial_connection)
+
+    async def _process_connect_init(self) -> None:
+        await super()._process_connect_init()
+        if not self.is_connected:  # a server that hangs up is taken for one that answers
+            raise nats.errors.Error("the server ends the connection without a word")
 
 
 async def let_go(connection: Client) -> None:
-    """Close a connection that was not made. nats-py waits for ever for that if TLS has failed."""
-    with suppress(TimeoutError):
+    """Close a connection that was not made.
+
+    nats-py waits for ever for that if TLS has failed, and fails itself if an address was none at all.
+    """
+    with suppress(TimeoutError, AssertionError):
         async with asyncio.timeout(_CLOSE_SECONDS):
             await connection.close()
 
@@ -78,9 +95,7 @@ def tls_fault(faults: Iterable[BaseException]) -> str:
             return f"its certificate is refused ({fault.verify_message}): {_remedy(fault.verify_code)}"
         if isinstance(fault, ssl.SSLError):
             said = str(fault.args[-1]) if fault.args else type(fault).__name__
-            wants_ours = "certificate required" in said or "CERTIFICATE_REQUIRED" in said
-            remedy = "it asks for a client's certificate, and symfed has none" if wants_ours else _NO_TLS
-            return f"TLS fails ({said}): {remedy}"
+            return f"TLS fails ({said}): check that its port speaks TLS as NATS does"
     return ""
 
 
