@@ -8,6 +8,7 @@ import shutil
 import signal
 import ssl
 import time
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
@@ -211,7 +212,13 @@ def unmount() -> None:
 
 def mounts() -> list[str]:
     """The mount points below the cluster's folders, in the order in which they were mounted."""
-    ours = tuple(f"{folder}/" for folder in (STATE, images.store_folder(), images.RUN_ROOT))
-    points = (line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines())
+    folders = (STATE, images.store_folder(), images.RUN_ROOT)
+    return mounts_below(folders, Path("/proc/self/mountinfo").read_text())
+
+
+def mounts_below(folders: Iterable[Path], mountinfo: str) -> list[str]:
+    """The mount points below these folders, of a table as the kernel writes it (proc_pid_mountinfo(5))."""
+    points = (line.split()[4] for line in mountinfo.splitlines())
     decoded = (point.encode().decode("unicode_escape") for point in points)
-    return [point for point in decoded if point.startswith(ours)]
+    below = tuple(f"{folder}/" for folder in folders)
+    return [point for point in decoded if point.startswith(below)]
