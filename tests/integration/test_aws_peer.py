@@ -75,6 +75,7 @@ def send(world: World, peer: Peer) -> str:
 async def test_a_peer_hears_the_others_and_the_admin_and_not_itself(world: World) -> None:
     one, two = world.peer(), world.peer(THIRD_ACCOUNT)
     sides = await joined(world, one, two)
+    received(one, sides[0])  # that the other one lets it read
     first, second = send(world, one), send(world, two)
     document = world.signed(world.document(one, two, version=2))
     await (await world.backend()).publish_document(world.wanted(one, two), document)
@@ -140,6 +141,7 @@ async def test_what_somebody_changed_is_set_right(world: World) -> None:
         "CreateQueue",
         "SetQueueAttributes",
         "SetSubscriptionAttributes",
+        "Publish",  # the others may have been refused
     ]
     sqs.delete_queue(QueueUrl=url)
     with changes(await world.side(peer)) as made:
@@ -202,6 +204,19 @@ async def test_members_read_each_others_buckets_as_the_newest_document_says(worl
     assert not may_read(two, one, "private")
     await publish(world.document(one, removed=(two,), version=3))
     assert not may_read(two, one, key)
+
+
+async def test_who_may_read_since_now_is_woken(world: World) -> None:
+    one, two = world.peer(), world.peer(THIRD_ACCOUNT)
+    sides = await joined(world, one)
+    document = await granted(world, one, two)
+    second = await world.peer_side(two, document)
+    await second.apply()
+    woken = Pointer(kind="head", federation=world.uid, peer=one.uuid).to_text()
+    await sides[0].apply()
+    assert received(two, second) == [woken]
+    await sides[0].apply()
+    assert received(two, second, seconds=1) == [], "once is enough"
 
 
 @pytest.mark.parametrize("fault", ["not signed by the federation", "older", "of another federation", "text"])

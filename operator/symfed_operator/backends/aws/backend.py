@@ -8,7 +8,7 @@ from symfed_operator.backends.aws.bucket import Bucket
 from symfed_operator.backends.aws.errors import BucketMissingError
 from symfed_operator.backends.aws.names import aws_member, federation_prefix, peer_prefix
 from symfed_operator.backends.aws.session import AwsSide
-from symfed_operator.backends.aws.topic import Topic
+from symfed_operator.backends.aws.topic import Topic, publish
 from symfed_operator.backends.base import (
     Applied,
     BackendError,
@@ -53,7 +53,7 @@ class AwsBackend:
         accounts = _accounts(wanted.members)
         topic, bucket = self._topic(wanted), Bucket(self._side, wanted.uid)
         unknown = await topic.ensure(accounts)
-        unknown |= await bucket.let_read(accounts - unknown)
+        unknown |= (await bucket.let_read(accounts - unknown)).unknown
         grant = AwsGrant(
             topic_arn=topic.arn,
             region=self._side.access.region,
@@ -78,7 +78,7 @@ class AwsBackend:
         """See `Backend.publish_document`."""
         if await Bucket(self._side, wanted.uid).put_document(document):
             woken = Pointer(kind="document", federation=wanted.uid, peer=FEDERATION_SENDER)
-            await self._topic(wanted).send(woken)
+            await publish(self._side, self._topic(wanted).arn, woken)
 
     async def remove_member(self, wanted: WantedFederation, gone: GoneMember) -> None:
         """See `Backend.remove_member`; what it has stored is in its own bucket."""

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
@@ -37,6 +38,14 @@ _LARGEST_OBJECT = 4 << 20  # a federation document has a megabyte at most
 _WRITTEN_MEANWHILE = ("PreconditionFailed", "ConditionalRequestConflict")
 
 
+@dataclass(frozen=True)
+class Readers:
+    """Who may read now: whether that has changed, and which accounts AWS does not know."""
+
+    have_changed: bool = False
+    unknown: frozenset[str] = frozenset()
+
+
 class Bucket:
     """The bucket of one side, as one federation uses it.
 
@@ -50,8 +59,8 @@ class Bucket:
         self._federation = federation
         self._sid = statement_id(federation)
 
-    async def let_read(self, accounts: Collection[str]) -> frozenset[str]:
-        """These accounts may read what the federation has here, and no others. Returns those unknown to AWS.
+    async def let_read(self, accounts: Collection[str]) -> Readers:
+        """These accounts may read what the federation has here, and no others.
 
         Only the statement with our Sid is changed.
 
@@ -63,12 +72,13 @@ class Bucket:
             stored = await self._stored_policy()
             old, new = statement_of(stored, self._sid), self._readers(accounts)
             if is_same(old, new):
-                return frozenset()
+                return Readers()
 
             async def put(some: Collection[str]) -> None:
                 await self._put_policy(with_statement(stored, self._sid, self._readers(some)), len(some))
 
-            return await put_for(accounts, accounts_in(old), put)
+            unknown = await put_for(accounts, accounts_in(old), put)
+            return Readers(set(accounts) - unknown != accounts_in(old), unknown)
 
     async def let_nobody_read(self) -> None:
         """Takes our statement out of the policy."""

@@ -2,14 +2,15 @@
 
 import logging
 
-from symfed_operator.backends.aws.bucket import Bucket, read_object
+from symfed_operator.backends.aws.bucket import Bucket, Readers, read_object
 from symfed_operator.backends.aws.errors import BucketMissingError
 from symfed_operator.backends.aws.names import peer_prefix, queue_name
 from symfed_operator.backends.aws.queue import Queue
 from symfed_operator.backends.aws.session import AwsSide
 from symfed_operator.backends.aws.subscription import Subscription
+from symfed_operator.backends.aws.topic import publish
 from symfed_operator.backends.base import BackendError, ExternalNameTakenError, Told
-from symfed_wire.aws_layout import DOCUMENT_OBJECT
+from symfed_wire.aws_layout import DOCUMENT_OBJECT, Pointer
 from symfed_wire.documents import (
     FEDERATION_CONTEXT,
     FederationDocument,
@@ -54,16 +55,18 @@ class AwsPeerSide:
 
     async def apply(self) -> str:
         """See `PeerSide.apply`."""
-        document = await self._newest_document()
+        readers = Readers()
         if not self._is_admins_bucket:
+            document = await self._newest_document()
             accounts = {member.aws.account_id for member in document.active_members() if member.aws}
-            unknown = await self._bucket.let_read(accounts)
-        else:
-            unknown = frozenset()
+            readers = await self._bucket.let_read(accounts)
         queue = self._queue
         await queue.ensure()
         await self._subscription(queue).ensure()
-        text = "queue, subscription and the bucket's policy are as they must be"
+        if readers.have_changed:  # who could not read before need not wait for its next look
+            changed = Pointer(kind="head", federation=self._answer.federation, peer=self._uuid)
+            await publish(self._side, self._grant.topic_arn, changed)
+        text, unknown = "queue, subscription and the bucket's policy are as they must be", readers.unknown
         return f"{text}; AWS does not know the accounts {', '.join(sorted(unknown))}" if unknown else text
 
     async def delete(self, *, retains: bool) -> None:

@@ -64,15 +64,6 @@ class Topic:
                 await self._sns(self._side.sns.unsubscribe, SubscriptionArn=arn)
         return unknown
 
-    async def send(self, pointer: Pointer) -> None:
-        """Wakes everybody who has subscribed."""
-        await self._sns(
-            self._side.sns.publish,
-            TopicArn=self.arn,
-            Message=pointer.to_text(),
-            MessageAttributes={PEER_ATTRIBUTE: {"DataType": "String", "StringValue": pointer.peer}},
-        )
-
     async def delete(self) -> None:
         """Deletes the topic with its subscriptions, if it is there."""
         if await self._stored_policy() is not None:
@@ -116,3 +107,15 @@ class Topic:
         self, method: Callable[Parameters, Result], *args: Parameters.args, **kwargs: Parameters.kwargs
     ) -> Result:
         return await call("sns", self.arn, method, *args, **kwargs)
+
+
+async def publish(side: AwsSide, topic: str, pointer: Pointer) -> None:
+    """Wakes everybody who has subscribed to a topic, but the sender."""
+    await call(
+        "sns",
+        topic,
+        side.sns.publish,
+        TopicArn=topic,
+        Message=pointer.to_text(),
+        MessageAttributes={PEER_ATTRIBUTE: {"DataType": "String", "StringValue": pointer.peer}},
+    )
