@@ -50,7 +50,7 @@ def describe(peer: FederationPeer, federation: Federation | None, stats: JsonObj
         "aws_id": (aws.account_id or "") if aws else "",
         "aws_access_key": _MASK if aws else "",
         "aws_secret_key": _MASK if aws else "",
-        "aws_queue_url": "",
+        "aws_queue_url": peer.status.queue_url or "",
         "aws_topic_arn": (federation.status.topic_arn or "")
         if federation
         else told.get(manifests.FEDERATION_TOPIC, ""),

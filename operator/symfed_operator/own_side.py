@@ -20,6 +20,12 @@ class OwnSide:
     side: PeerSide | None = None
     aws: Aws | None = None
 
+    @property
+    def queue_url(self) -> str | None:
+        """The queue that wakes the node; None but on AWS."""
+        place = self.side.told.aws_place if self.side is not None else None
+        return place.queue_url if place is not None else None
+
 
 async def own_side(context: Context, peer: FederationPeer, record: PeerRecord, answer: JoinAnswer) -> OwnSide:
     """A peer's side with its credentials: its own, or those of the Federation beside it.

@@ -128,7 +128,8 @@ async def _reconcile_hosted(context: Context, peer: FederationPeer) -> float | N
     async with telling(context, peer, "NodeReady", parts):
         ready = await _apply_children(context, peer, stored.record, place, own)
     parts.append(ready)
-    await write_status(context, peer, peer.status, [summary(parts), *parts])
+    status = peer.status.model_copy(update={"queue_url": own.queue_url})
+    await write_status(context, peer, status, [summary(parts), *parts])
     raise_first(faults)
     # No watch tells that a pod could not be made, so a node that is not there yet is looked at soon.
     is_coming = place.may_start and ready.status != "True"
@@ -189,14 +190,14 @@ async def _identified(
     mine = [other for other in everybody if other.metadata.uid == peer.metadata.uid]
     peer = mine[0] if mine else peer
     slot = choose_slot(peer, everybody)
-    status = PeerStatus(uuid=record.uuid, identity_key=record.identity_key, slot=slot)
+    update = {"uuid": record.uuid, "identity_key": record.identity_key, "slot": slot}
+    status = peer.status.model_copy(update=update)
     is_new = peer.status.uuid is None
     await write_status(context, peer, status, None)
     key = federation_key(peer)
     if is_new and key is not None:
         context.queue.add(key)
-    update = {"uuid": record.uuid, "identity_key": record.identity_key, "slot": slot}
-    return peer.model_copy(update={"status": peer.status.model_copy(update=update)})
+    return peer.model_copy(update={"status": status})
 
 
 async def _apply_children(

@@ -37,7 +37,13 @@ async def write_status(
     """Write the operator's part of the status if it differs; without conditions those stay."""
     meta, old = peer.metadata, own_conditions(peer.status.conditions)
     stamped = old if conditions is None else next_conditions(old, conditions, meta.generation, context.now())
-    new = PeerStatus(conditions=stamped, uuid=status.uuid, identity_key=status.identity_key, slot=status.slot)
+    new = PeerStatus(
+        conditions=stamped,
+        uuid=status.uuid,
+        identity_key=status.identity_key,
+        slot=status.slot,
+        queue_url=status.queue_url,
+    )
     if is_same_status(peer.status, new):
         return
     await apply_status(context.kube, PEERS, meta, new.to_json())

@@ -69,6 +69,7 @@ def test_each_project_tells_its_own_side(pair: Pair) -> None:
         info = client.opened(client.info(pid), "fedInfoEncrypted")
         assert (info["fed_type"], info["fed_name"], info["aws_topic_arn"]) == ("AWS", "foreign", topic)
         assert (info["aws_id"], info["s3_bucket"]) == (account, f"foreign-{account}")
+        assert info["aws_queue_url"].endswith(f"/{account}/foreign_{pid}")
         assert (info["aws_access_key"], info["aws_secret_key"]) == ("****", "****")
 
 

@@ -298,6 +298,7 @@ class PeerStatus(_Model):
     uuid: str | None = None
     identity_key: str | None = None
     slot: int | None = None  # unique in the namespace, 1 to 8191: a job id stays below 2^53
+    queue_url: str | None = None  # only on AWS
 
 
 class FederationPeer(_Object):

@@ -138,6 +138,26 @@ def hosted(**changes: Any) -> FederationPeer:
     return FederationPeer.model_validate(body | changes)
 
 
+def test_federation_info_of_a_peer_that_joined_on_aws() -> None:
+    side = {
+        "region": "us-east-1",
+        "bucket": "rows",
+        "accountId": "2" * 12,
+        "roleArn": "arn:aws:iam::2:role/r",
+    }
+    topic, queue = "arn:aws:sns:us-east-1:1:iris", "https://sqs.us-east-1.amazonaws.com/2/iris_p1"
+    peer = FederationPeer.model_validate(
+        {
+            "metadata": {"name": "p1", "annotations": {"symfed.dev/federation-topic": topic}},
+            "spec": {"project": "p1", "invitationSecretRef": {"name": "i"}, "aws": side},
+            "status": {"uuid": UUID, "queueUrl": queue},
+        }
+    )
+    info = describe(peer, None, {})
+    assert (info["fed_type"], info["aws_id"], info["s3_bucket"]) == ("AWS", "2" * 12, "rows")
+    assert (info["aws_topic_arn"], info["aws_queue_url"]) == (topic, queue)
+
+
 def test_federation_info_of_an_admin() -> None:
     stats: JsonObject = {"peers": {UUID: {"name": "p1", "epoch": 3}, OTHER: {"name": "p2"}}}
     info = describe(hosted(), federation(contract=["COUNT(a) > 5"]), stats)
