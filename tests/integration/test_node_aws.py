@@ -168,6 +168,17 @@ async def test_a_head_that_is_none_is_replaced(world: AwsWorld, peers: AwsExchan
     assert peers.read_head(0, await peers.exchanges[1].head(peer.member)).epoch == 1
 
 
+async def test_a_snapshot_that_somebody_deleted_is_missed_by_its_owner(
+    world: AwsWorld, peers: AwsExchanges
+) -> None:
+    peer, exchange = world.peers[0], peers.exchanges[0]
+    head = await peers.put(0, 1, b"body")
+    await exchange.confirm(peer.member, head)
+    peer.account.s3.delete_object(Bucket=peer.place.bucket, Key=head.object or "")
+    with pytest.raises(ReplacedError, match="the snapshot is gone: s3:HeadObject on arn:aws:s3:::iris-"):
+        await exchange.confirm(peer.member, head)
+
+
 async def test_an_ask_wakes_the_others(peers: AwsExchanges) -> None:
     await peers.exchanges[0].ask()
     assert await peers.woke(1) is Wake.ASK

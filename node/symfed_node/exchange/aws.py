@@ -97,6 +97,7 @@ class AwsExchange:
         """See `Backend.open`."""
         await self.close()
         await self._wake.receive(0, on_wake)
+        self._faults.pop(_NOT_WOKEN, None)
         self._poller = asyncio.create_task(self._poll(on_wake))
 
     async def close(self) -> None:
@@ -121,7 +122,8 @@ class AwsExchange:
             return await read_snapshot(self._bucket_of(member), head, sealer)
 
     async def confirm(self, own: Member, head: SnapshotHead) -> None:
-        """See `Backend.confirm`. Nobody but its owner deletes in the peer's own bucket."""
+        """See `Backend.confirm`."""
+        await self._own.confirm(head)
 
     async def put(self, outgoing: Outgoing, sign: Sign) -> Signed:
         """See `Backend.put`."""

@@ -41,10 +41,15 @@ async def get_body(bucket: Bucket, key: str, size: int) -> bytes:
             )
         )
     except AwsError as error:
-        # Without s3:ListBucket, which members do not have, AWS does not tell a missing key from a refusal.
-        if error.code in (*NO_KEY, *_OUT_OF_RANGE) or error.reason == AwsReason.ACCESS_DENIED:
-            raise ReplacedError(f"the snapshot is gone: {error}") from error
-        raise
+        raise _gone(error) from error
+
+
+async def require_body(bucket: Bucket, key: str) -> None:
+    """Raises ReplacedError when there is no such object, AwsError."""
+    try:
+        await bucket.run("HeadObject", key, partial(_look, bucket, key))
+    except AwsError as error:
+        raise _gone(error) from error
 
 
 async def create_body(bucket: Bucket, key: str, data: bytes) -> bool:
@@ -59,6 +64,13 @@ async def create_body(bucket: Bucket, key: str, data: bytes) -> bool:
             return False
         raise
     return True
+
+
+def _gone(error: AwsError) -> ExchangeError:
+    """ReplacedError for an object that is not there (any more), else the error itself."""
+    # Without s3:ListBucket, which members do not have, AWS does not tell a missing key from a refusal.
+    is_gone = error.code in (*NO_KEY, *_OUT_OF_RANGE) or error.reason == AwsReason.ACCESS_DENIED
+    return ReplacedError(f"the snapshot is gone: {error}") if is_gone else error
 
 
 async def _create_in_parts(bucket: Bucket, key: str, data: bytes) -> None:
@@ -99,6 +111,10 @@ def _get(bucket: Bucket, key: str, part: range, size: int, client: S3Client) -> 
     if not data or (not is_whole and answer["ContentRange"].rpartition("/")[2] != str(size)):
         raise ReplacedError(f"{bucket.arn(key)} has not the {size} bytes of its head")
     return data
+
+
+def _look(bucket: Bucket, key: str, client: S3Client) -> None:
+    client.head_object(Bucket=bucket.name, Key=key, ExpectedBucketOwner=bucket.owner)
 
 
 def _put(bucket: Bucket, key: str, data: bytes, client: S3Client) -> None:

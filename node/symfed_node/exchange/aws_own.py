@@ -7,7 +7,7 @@ import re
 from functools import partial
 from typing import Final
 
-from symfed_node.exchange.aws_bodies import create_body
+from symfed_node.exchange.aws_bodies import create_body, require_body
 from symfed_node.exchange.aws_bucket import Bucket
 from symfed_node.exchange.aws_signed import SignedObjects
 from symfed_node.exchange.aws_snapshot import CHUNK, pack, read_snapshot
@@ -45,6 +45,11 @@ class OwnSnapshots:
         await self._signed.replace(self._bucket, self._prefix + HEAD_OBJECT, signed)
         self._kept = (key, before)
         return signed
+
+    async def confirm(self, head: SnapshotHead) -> None:
+        """Raises ReplacedError when the object of the stored head is gone."""
+        if head.object is not None:
+            await require_body(self._bucket, head.object)
 
     async def tidy(self) -> None:
         """Delete all snapshots before the newest two, among them those that never got a head."""

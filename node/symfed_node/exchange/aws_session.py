@@ -11,7 +11,7 @@ import boto3
 import botocore.session
 from botocore.config import Config
 from botocore.credentials import CredentialProvider, CredentialResolver, Credentials, ReadOnlyCredentials
-from botocore.exceptions import CredentialRetrievalError
+from botocore.exceptions import CredentialRetrievalError, NoCredentialsError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -127,6 +127,8 @@ class AwsSession:
     def _kept(self, clients: dict[_Key, Client], key: _Key, make: Callable[[Config], Client]) -> Client:
         with self._making:
             if key not in clients:
+                if self._session.get_credentials() is None:  # a client would never look for them again
+                    raise NoCredentialsError
                 clients[key] = make(self._config(key[1]))
             return clients[key]
 
