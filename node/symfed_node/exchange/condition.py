@@ -60,7 +60,7 @@ def after_exchange(
         impaired: what of the backend does not work, although snapshots come and go, or empty.
     """
     if left_out:
-        return Exchanging(False, "SchemaMismatch", _list(left_out, names))
+        return Exchanging(False, "SchemaMismatch", _join(_list(left_out, names), impaired))
     if cannot_publish:
         return Exchanging(False, "TooFewRows", _join(older_volume, cannot_publish, impaired))
     if behind:

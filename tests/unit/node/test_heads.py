@@ -142,6 +142,29 @@ def test_what_the_condition_says(
     assert found == expected
 
 
+@pytest.mark.parametrize(
+    ("cannot", "left_out", "behind", "before"),
+    [
+        ("", {}, {}, ""),
+        ("", {}, {TWO: "no"}, f"two ({TWO}): no; "),
+        (too_few_rows(2, 8), {}, {}, f"{too_few_rows(2, 8)}; "),
+        ("", {ONE: "a is B"}, {}, f"one ({ONE}): a is B; "),
+    ],
+)  # fmt: skip
+def test_what_of_the_backend_does_not_work_is_always_said(
+    cannot: str, left_out: dict[str, str], behind: dict[str, str], before: str
+) -> None:
+    found = after_exchange(
+        names=NAMES,
+        cannot_publish=cannot,
+        left_out=left_out,
+        behind=behind,
+        waiting_rows=0,
+        impaired="nobody is woken",
+    )
+    assert found.message == f"{before}nobody is woken"
+
+
 def test_a_long_message_is_cut() -> None:
     behind = {f"peer {n}": "has published nothing yet" for n in range(1000)}
     found = after_exchange(names={}, cannot_publish="", left_out={}, behind=behind, waiting_rows=0)
