@@ -10,9 +10,9 @@ from symfed_api.caller import Caller
 from symfed_api.errors import BadRequestError, NotReadyError
 from symfed_api.gateway import Gateway, body_of
 from symfed_api.nodes import NodeAnswer, NodeCall, NodeUnavailableError
-from symfed_api.objects import find_peer, get_project
-from symfed_api.readiness import not_ready_text, standstill
-from symfed_wire.resources import FederationPeer
+from symfed_api.objects import find_federation, find_peer, get_project
+from symfed_api.readiness import has_no_node, is_blocked, not_ready_text, standstill
+from symfed_wire.resources import FederationPeer, find_condition
 
 REQUEST_ID_LENGTH = 64
 
@@ -44,20 +44,37 @@ async def ask_node(gateway: Gateway, peer: FederationPeer, call: NodeCall) -> No
     Raises NotReadyError in the operator's words, NodeBrokeOffError.
     """
     namespace, name = peer.metadata.namespace, peer.metadata.name
-    now = peer
+    now, blocked = peer, ""
 
     async def is_hopeless() -> bool:
-        nonlocal now
+        nonlocal now, blocked
         found = await find_peer(gateway.kube, namespace, name)
         now = found or now
-        return found is None or standstill(found, datetime.now(UTC)) is not None
+        if found is None or standstill(found, datetime.now(UTC)) is not None:
+            return True
+        blocked = await _blocked_federation(gateway, found)
+        return bool(blocked)
 
     try:
         return await gateway.nodes.call(
             namespace, name, call, seconds=gateway.settings.wait_seconds, is_hopeless=is_hopeless
         )
     except NodeUnavailableError as error:
-        raise NotReadyError(not_ready_text(now, str(error), datetime.now(UTC))) from error
+        text = blocked or not_ready_text(now, str(error), datetime.now(UTC))
+        raise NotReadyError(text) from error
+
+
+async def _blocked_federation(gateway: Gateway, peer: FederationPeer) -> str:
+    """Why the Federation beside a peer without a node will not give it its place; empty when it may."""
+    reference = peer.spec.federation_ref
+    if reference is None or not has_no_node(peer):
+        return ""
+    federation = await find_federation(gateway.kube, peer.metadata.namespace, reference.name)
+    ready = find_condition(federation.status.conditions, "Ready") if federation else None
+    if federation is None or ready is None or ready.status == "True" or not is_blocked(federation, ready):
+        return ""
+    why = f"{ready.reason}: {ready.message}"
+    return f"Project {peer.spec.project} is not ready: Federation {reference.name}: {why}"
 
 
 def passed_back(found: NodeAnswer, base: str) -> Response:

@@ -23,22 +23,14 @@ _STANDING_STILL: Final = frozenset(
 _WITHOUT_PLACE: Final = frozenset(
     {"InvitationRefused", "InvitationIncomplete", "Removed", "RecordDamaged", "SignatureInvalid", "Malformed"}
 )
-# Reasons of a Federation's Ready that stay until somebody does something.
+# Reasons of a Federation's Ready, and of a peer's BackendReady, that stay until somebody does something.
 _BLOCKED: Final = frozenset(
     {
-        *(
-            "NoCustomer",
-            "NameTaken",
-            "RecordDamaged",
-            "SignatureInvalid",
-            "Malformed",
-            "Forbidden",
-            "Invalid",
-        ),
+        *("NoCustomer", "NameTaken", "RecordDamaged", "SignatureInvalid", "Malformed"),
+        *("Forbidden", "Invalid", "BucketNotYours", "WrongAccount"),
         *("AuthorizationFailed", "CredentialsMissing", "JetStreamDisabled", "NoCapacity", "PolicyTooLarge"),
         *(AwsReason.CREDENTIALS_REFUSED, AwsReason.CREDENTIALS_EXPIRED, AwsReason.ACCESS_DENIED),
         *(AwsReason.WRONG_REGION, AwsReason.BUCKET_MISSING, AwsReason.CLOCK_SKEW),
-        *("BucketNotYours", "WrongAccount"),
     }
 )
 
@@ -55,22 +47,32 @@ def is_blocked(federation: Federation, ready: Condition) -> bool:
 def standstill(peer: FederationPeer, now: datetime) -> Condition | None:
     """The condition for which a peer's node will not come by itself; None when it may.
 
-    A peer that has lost its place keeps its node, so that `Joined` counts only while there is none.
+    A peer that has lost its place keeps its node, so that the other two count only while there is none.
     """
     node = find_condition(peer.status.conditions, "NodeReady")
-    joined = find_condition(peer.status.conditions, "Joined")
-    if node is None or node.reason == "NotStarted":
-        has_no_place = joined is not None and joined.status == "False" and joined.reason in _WITHOUT_PLACE
-        return joined if has_no_place else None
-    if node.status != "False" or node.reason not in _STANDING_STILL:
+    if has_no_node(peer):
+        for name, reasons in (("Joined", _WITHOUT_PLACE), ("BackendReady", _BLOCKED)):
+            found = find_condition(peer.status.conditions, name)
+            if found is not None and found.status == "False" and found.reason in reasons:
+                return found
+        return None
+    if node is None or node.status != "False" or node.reason not in _STANDING_STILL:
         return None
     since = node.last_transition_time
     return node if since is None or now - since >= SETTLING else None
 
 
+def has_no_node(peer: FederationPeer) -> bool:
+    """Whether a peer's node has never been started, or is not to be."""
+    node = find_condition(peer.status.conditions, "NodeReady")
+    return node is None or node.reason == "NotStarted"
+
+
 def not_ready_text(peer: FederationPeer, seen: str, now: datetime) -> str:
     """Why a peer's node does not answer: what the operator says, else what was seen."""
-    conditions = [find_condition(peer.status.conditions, name) for name in ("Joined", "NodeReady")]
+    # In the order in which the operator settles them; a node that is started goes on without its backend.
+    names = ("Joined", "BackendReady", "NodeReady") if has_no_node(peer) else ("Joined", "NodeReady")
+    conditions = [find_condition(peer.status.conditions, name) for name in names]
     not_true = [condition for condition in conditions if condition and condition.status != "True"]
     condition = standstill(peer, now) or next(iter(not_true), None)
     if condition is not None:

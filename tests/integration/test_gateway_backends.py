@@ -104,6 +104,19 @@ def test_what_waiting_does_not_mend_is_told_at_once(tenant: Tenant, reason: str)
     assert "Retry-After" not in answer.headers
 
 
+def test_a_call_to_a_project_of_such_a_federation_does_not_wait_either(
+    tenant: Tenant, control_plane: ControlPlane, nodes: Nodes, tmp_path: Path
+) -> None:
+    tenant.create(**AWS)
+    tenant.set_condition("federations", "iris", "Ready", "False", "AccessDenied", "sns:CreateTopic")
+    tenant.set_condition("federationpeers", "p1", "Joined", "False", "AwaitingAdmin", "not granted yet")
+    with started_gateway(control_plane, nodes, tmp_path, SYMFED_WAIT_SECONDS="3600") as own:
+        tenant.url = own.url  # a call that waits there fails by the client's time-out
+        answer = tenant.call("POST", "/projects/p1/learn", plain="{}")
+    text = "Project p1 is not ready: Federation iris: AccessDenied: sns:CreateTopic"
+    assert text_of(answer) == (503, text)
+
+
 def test_a_peer_joins_on_aws_with_a_side_of_its_own(tenant: Tenant) -> None:
     invitation = {key: value for key, value in JOIN.items() if key != "nats_hosts"}
     topic = {"aws_topic_arn": TOPIC, "topic_region": "EU_CENTRAL_1"}

@@ -85,6 +85,25 @@ def test_without_a_place_there_is_no_node(
 
 
 @pytest.mark.parametrize(
+    ("backend", "node", "stands_still"),
+    [
+        ("AccessDenied", None, True),
+        ("CredentialsMissing", ("NodeReady", "False", "NotStarted"), True),
+        ("AccessDenied", ("NodeReady", "False", "Starting"), False),
+        ("Throttled", None, False),
+    ],
+)
+def test_without_a_side_outside_there_is_no_node(
+    backend: str, node: tuple[str, str, str] | None, *, stands_still: bool
+) -> None:
+    conditions = [("Joined", "True", "Granted"), ("BackendReady", "False", backend)]
+    made = peer(*conditions, *([node] if node else []))
+    assert (standstill(made, NOW) is not None) is stands_still
+    why = "Starting" if node and node[2] == "Starting" else backend
+    assert not_ready_text(made, "seen", NOW) == f"Project p1 is not ready: {why}: so"
+
+
+@pytest.mark.parametrize(
     ("conditions", "why"),
     [
         ([], "seen"),
