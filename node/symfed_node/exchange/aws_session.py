@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias, TypeVar
 import boto3
 import botocore.session
 from botocore.config import Config
-from botocore.credentials import CredentialProvider, CredentialResolver, Credentials, ReadOnlyCredentials
+from botocore.credentials import (
+    CredentialProvider,
+    CredentialResolver,
+    Credentials,
+    InstanceMetadataProvider,
+    ReadOnlyCredentials,
+)
 from botocore.exceptions import CredentialRetrievalError, NoCredentialsError
 
 if TYPE_CHECKING:
@@ -24,6 +30,8 @@ CONNECTIONS: Final = 16
 """requests of one client that are under way at once"""
 _ATTEMPTS: Final = 4
 _CONNECT_SECONDS: Final = 10.0
+
+_OF_THE_MACHINE: Final = InstanceMetadataProvider.METHOD
 
 Client = TypeVar("Client")
 _Key: TypeAlias = tuple[str, float]
@@ -77,13 +85,18 @@ class _FolderProvider(CredentialProvider):
 
 
 class AwsSession:
-    """Makes clients; safe in threads. Without a folder credentials come as boto3 finds them, by a role."""
+    """Makes clients; safe in threads. Without a folder credentials come by the ServiceAccount's role.
+
+    They never come by the machine's own role: no customer may have that act for him.
+    """
 
     def __init__(self, credentials: Path | None, endpoint_url: str | None) -> None:
         session = botocore.session.get_session()
         if credentials is not None:
             resolver = CredentialResolver([_FolderProvider(credentials)])
             session.register_component("credential_provider", resolver)
+        else:
+            session.get_component("credential_provider").remove(_OF_THE_MACHINE)
         self._session = boto3.Session(botocore_session=session)
         self._endpoint_url = endpoint_url
         self._making = Lock()  # boto3's clients are safe in threads, making them is not

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from botocore.credentials import Credentials, InstanceMetadataProvider
 from botocore.exceptions import ClientError, CredentialRetrievalError, NoCredentialsError
 
 from symfed_node.exchange.aws_faults import AwsError, in_words
@@ -54,18 +55,32 @@ def test_a_key_that_is_no_text_is_named(tmp_path: Path) -> None:
         FolderCredentials(tmp_path).get_frozen_credentials()
 
 
-def test_a_role_that_comes_late_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a folder boto3 looks; what it does not find the first time it may find the next."""
+@pytest.fixture
+def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """An environment that has no credentials."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    return monkeypatch
+
+
+def test_the_role_of_the_machine_is_not_asked_for(bare: pytest.MonkeyPatch) -> None:
+    def load(_provider: InstanceMetadataProvider) -> Credentials:
+        return Credentials("the machine's", "key")
+
+    bare.setattr(InstanceMetadataProvider, "load", load)
+    with pytest.raises(NoCredentialsError):
+        AwsSession(None, "http://127.0.0.1:1").s3("eu-central-1", 1)
+
+
+def test_a_role_that_comes_late_is_found(bare: pytest.MonkeyPatch) -> None:
+    """Without a folder boto3 looks; what it does not find the first time it may find the next."""
     session = AwsSession(None, "http://127.0.0.1:1")
     with pytest.raises(NoCredentialsError):
         session.sqs("eu-central-1", 1)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "late")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "key")
+    bare.setenv("AWS_ACCESS_KEY_ID", "late")
+    bare.setenv("AWS_SECRET_ACCESS_KEY", "key")
     assert session.sqs("eu-central-1", 1) is session.sqs("eu-central-1", 1)
 
 
