@@ -18,9 +18,9 @@ from symfed_wire.kube import JsonObject
 KIND: Final = "awsInfo"
 _NAME: Final = "awsInfo"  # of the result in the job's record
 _SEALED_NAME: Final = "awsInfoEncrypted"
-_AT_ONCE: Final = 8  # regions of one job that are asked at the same time
-# Of all jobs: boto3 blocks. Threads are made when they are needed.
-_THREADS: Final = ThreadPoolExecutor(max_workers=4 * _AT_ONCE, thread_name_prefix="aws")
+_AT_ONCE: Final = 6  # regions of one job that are asked at the same time
+# Of all jobs: boto3 blocks, and more threads would keep the calls of others waiting.
+_THREADS: Final = ThreadPoolExecutor(max_workers=8, thread_name_prefix="aws")
 # Where all regions are asked, one that answers so is left out: the account does not use it, or may not.
 _LEFT_OUT: Final = (AwsReason.CREDENTIALS_REFUSED, AwsReason.ACCESS_DENIED)
 

@@ -11,6 +11,8 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as NoConnectionError
+from botocore.loaders import create_loader
+from botocore.session import Session
 
 from symfed_wire.aws_errors import AwsReason, action_of, describe
 from symfed_wire.errors import SymfedError
@@ -25,6 +27,8 @@ _CONFIG: Final = Config(
     read_timeout=15,
     retries={"mode": "standard", "total_max_attempts": 3},
 )
+# What boto3 reads of AWS's services and regions, 10 MB: once for all jobs.
+_LOADER: Final = create_loader()
 _QUEUES_AT_ONCE: Final = 1000  # without it SQS gives one page and no next one
 
 # What is to be done, where the caller of `awsinfo` can do it; other faults have words enough.
@@ -89,7 +93,10 @@ class AwsRegions:
     """
 
     def __init__(self, credentials: Mapping[str, str], endpoint: str | None) -> None:
+        core = Session()
+        core.register_component("data_loader", _LOADER)
         self._session = boto3.Session(
+            botocore_session=core,
             aws_access_key_id=credentials["accessKeyId"],
             aws_secret_access_key=credentials["secretAccessKey"],
             aws_session_token=credentials.get("sessionToken"),
