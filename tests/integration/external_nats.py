@@ -15,7 +15,9 @@ from tests.integration.servers import NatsServer, write_server_certificate
 
 _SEED = new_user_seed()
 _KEY = public_key(_SEED)
-_USERS = 'authorization { users: [ {user: "fed", password: "s3cret pass"} ] }'
+# What a login needs at least; the others may do everything.
+_RIGHTS = '{publish: ["sf.>", "$JS.API.>"], subscribe: ["sf.>", "_INBOX.>"]}'
+_USERS = f'authorization {{ users: [ {{user: "fed", password: "s3cret pass", permissions: {_RIGHTS}}} ] }}'
 
 
 @dataclass(frozen=True)

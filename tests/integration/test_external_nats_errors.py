@@ -185,6 +185,14 @@ async def test_a_login_that_may_not_do_all_that_is_needed(programs: None, tmp_pa
     assert "The login must be allowed to publish sf.> and $JS.API.>" in str(error)
 
 
+async def test_messages_that_are_too_small_for_a_chunk(programs: None, tmp_path: Path) -> None:
+    small = Way("small", "max_payload: 500000", NatsLogin())
+    with running(tmp_path, small) as nats:
+        error = await fault(new_federation(nats))
+    assert error.reason == "BackendFailed"
+    assert "may have 500000 bytes, and a node's chunks need 528384: raise max_payload" in str(error)
+
+
 async def test_no_room_for_a_stream(programs: None, tmp_path: Path) -> None:
     with running(tmp_path, OPEN) as nats:
         federation = new_federation(nats)

@@ -114,8 +114,12 @@ async def test_a_forged_head_is_refused_and_replaced(
     scene: Scene, forge: Callable[[Scene], Awaitable[bytes]], words: str
 ) -> None:
     before, digest = scene.stats()["epoch"], scene.nodes[NORTH].merged()["digest"]
-    await scene.put_head(await forge(scene))
+    forged = await forge(scene)
+    scene.nodes[SOUTH].kill()  # else it may be quicker than north
+    await scene.put_head(forged)
     scene.logs(NORTH, words)
+    assert scene.nodes[NORTH].merged()["digest"] == digest
+    scene.nodes[SOUTH].start()
     scene.logs(SOUTH, "the own stored snapshot is refused")
     scene.comes_back(before, digest)
 

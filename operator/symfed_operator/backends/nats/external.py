@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from nats.aio.client import Client
 
-from symfed_operator.backends.base import AuthorizationFailedError, UnreachableError
+from symfed_operator.backends.base import AuthorizationFailedError, BackendError, UnreachableError
 from symfed_operator.backends.nats.connection import dial
 from symfed_operator.backends.nats.shared import SUPPORTED, is_supported, streams_of
 from symfed_operator.backends.nats.streams import Layout, Stream, stream_names
@@ -16,6 +16,7 @@ from symfed_wire.node_config import NatsLogin
 
 _CONNECT_SECONDS = 10.0
 _REQUEST_SECONDS = 5.0
+_LEAST_PAYLOAD = (512 << 10) + 4096  # a chunk, its seal and its headers
 _DENIED = "permissions violation"
 
 
@@ -75,9 +76,17 @@ class OpenAccount:
         self._jetstream = connection.jetstream(timeout=_REQUEST_SECONDS)
         self._where = where
 
-    @property
-    def warning(self) -> str:
-        """What is to be said of the server's version; empty when nothing is."""
+    def check(self) -> str:
+        """What is to be said of the server's version; empty when nothing is.
+
+        Raises BackendError for a server that takes no chunk of a snapshot.
+        """
+        most = self._connection.max_payload
+        if most < _LEAST_PAYLOAD:
+            raise BackendError(
+                f"messages {self._where} may have {most} bytes, and a node's chunks need {_LEAST_PAYLOAD}:"
+                " raise max_payload there to its default, 1 MiB"
+            )
         version = self._connection.connected_server_version
         text = f"{version.major}.{version.minor}.{version.patch}"
         if is_supported(text):

@@ -36,12 +36,12 @@ class ExternalNatsBackend:
     async def apply(self, wanted: WantedFederation) -> Applied:
         """See `Backend.apply`."""
         async with self._account.connected() as account:
+            warning = account.check()
             await account.stream(document_layout(wanted.uid)).ensure()
-            notes = (account.warning,) if account.warning else ()
         grants = {
             member.uuid: grant(wanted.uid, member.uuid, self._account.hosts) for member in wanted.members
         }
-        return Applied(grants, notes=notes)
+        return Applied(grants, notes=(warning,) if warning else ())
 
     async def publish_document(self, wanted: WantedFederation, document: Signed) -> None:
         """See `Backend.publish_document`."""
@@ -86,13 +86,14 @@ class ExternalNatsPeerSide:
     async def apply(self) -> str:
         """See `PeerSide.apply`."""
         async with self._account.connected() as account:
+            warning = account.check()
             document = await self._newest_document(account)
             own = document.member(self._uuid)
             if own is not None and own.state == "removed":
                 return "the admin has removed this peer: no stream is made"
             size = document.settings.stream_max_bytes
             await account.stream(member_layout(self._answer.federation, self._uuid, size)).ensure()
-            return "; ".join(["the stream is as it must be", *filter(None, [account.warning])])
+            return f"the stream is as it must be; {warning}" if warning else "the stream is as it must be"
 
     async def delete(self, *, retains: bool) -> None:
         """See `PeerSide.delete`."""
