@@ -8,7 +8,7 @@ from typing import Final
 
 from pydantic import JsonValue
 
-from symfed_wire.backend_keys import AwsSide
+from symfed_wire.backend_keys import AwsInMap
 from symfed_wire.federation_map import CreateMap, JoinMap, LocalPeer
 from symfed_wire.join import JoinRequest
 from symfed_wire.kube import CONFIG_MAPS, SECRETS, JsonObject, Resource
@@ -210,14 +210,14 @@ def _hosted(
     return FederationPeer(metadata=metadata, spec=whole).manifest()
 
 
-def _peer_aws(side: AwsSide | None, credentials: str) -> PeerAws | None:
-    if side is None or side.account_id is None:
+def _peer_aws(aws: AwsInMap | None, credentials: str) -> PeerAws | None:
+    if aws is None or aws.account_id is None:
         return None
     return PeerAws(
-        region=side.region,
-        bucket=side.bucket,
-        account_id=side.account_id,
-        endpoint_url=side.endpoint_url,
+        region=aws.region,
+        bucket=aws.bucket,
+        account_id=aws.account_id,
+        endpoint_url=aws.endpoint_url,
         credentials_secret_ref=ObjectRef(name=credentials),
     )
 

@@ -11,11 +11,9 @@ from symfed_operator.cluster import (
 )
 from symfed_operator.namespaces import read_namespace
 from symfed_wire.kube import FEDERATIONS, PEERS, SECRETS, Kube
-from symfed_wire.names import NATS_LOGIN_KEYS
+from symfed_wire.names import NATS_LOGIN_KEYS, NATS_LOGIN_WAYS
 from symfed_wire.node_config import NatsLogin
 from symfed_wire.resources import Aws, Federation, FederationPeer, Nats, ObjectRef
-
-_WAYS = (("user", "password"), ("token",), ("nkeySeed",))
 
 
 async def aws_access(kube: Kube, namespace: str, aws: Aws) -> AwsAccess:
@@ -41,7 +39,7 @@ async def nats_login(kube: Kube, namespace: str, nats: Nats) -> NatsLogin:
     if nats.credentials_secret_ref is None:
         return NatsLogin()
     secret = await _read(kube, namespace, nats.credentials_secret_ref.name)
-    used = [way for way in _WAYS if any(_text(secret, key) for key in way)]
+    used = [way for way in NATS_LOGIN_WAYS if any(_text(secret, key) for key in way)]
     if len(used) > 1 or not all(_text(secret, key) for way in used for key in way):
         raise CredentialsMissingError(
             f"Secret {namespace}/{secret.metadata.name} must have user and password, or token, or nkeySeed, "

@@ -9,11 +9,10 @@ from urllib.parse import urlsplit
 from cryptography import x509
 
 from symfed_wire.map_keys import MapKeys
-from symfed_wire.names import NATS_LOGIN_KEYS
+from symfed_wire.names import NATS_LOGIN_KEYS, NATS_LOGIN_WAYS
 
 # Any text may be meant by these. Keys in base64 and nkeys have no blanks, and clients may add some.
 _AS_SENT: Final = ("nats_sec_passwd", "nats_sec_token")
-_WAYS: Final = (("nats_sec_user", "nats_sec_passwd"), ("nats_sec_token",), ("nats_sec_nkey_seed",))
 _GIB: Final = 1 << 30
 
 _HOST = re.compile(r"(nats|tls)://[^\s/@,]+/?")
@@ -28,8 +27,8 @@ _PRINTABLE = re.compile(r"[ -~]+")
 
 
 @dataclass(frozen=True)
-class NatsSide:
-    """How a NATS system is reached; `credentials` has the keys of the Secret that a Federation names."""
+class NatsInMap:
+    """What a map says of NATS; `credentials` has the keys of the Secret that a Federation names."""
 
     hosts: tuple[str, ...]
     credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -38,8 +37,8 @@ class NatsSide:
 
 
 @dataclass(frozen=True)
-class AwsSide:
-    """The caller's own side on AWS; `credentials` has the keys of the Secret that `spec.aws` names."""
+class AwsInMap:
+    """What a map says of the caller's own side on AWS; `credentials` as in `NatsInMap`."""
 
     region: str
     bucket: str
@@ -58,7 +57,7 @@ def backend_of(keys: MapKeys) -> Literal["nats", "aws", "unclear"]:
     return "nats" if has_nats else "aws"
 
 
-def nats_side(keys: MapKeys) -> NatsSide:
+def nats_in(keys: MapKeys) -> NatsInMap:
     """The keys of NATS."""
     hosts = [host.strip() for host in keys.required("nats_hosts").split(",") if host.strip()]
     hosts = [host if "://" in host else f"nats://{host}" for host in hosts]
@@ -66,16 +65,17 @@ def nats_side(keys: MapKeys) -> NatsSide:
         keys.fault("nats_hosts", "not nats://host:port or tls://host:port, without user and password")
     texts = {entry: text_or_secret(keys, key) for entry, key in NATS_LOGIN_KEYS.items()}
     credentials = {entry: text for entry, text in texts.items() if text}
-    used = [way for way in _WAYS if any(text_or_secret(keys, key) for key in way)]
+    used = [way for way in NATS_LOGIN_WAYS if credentials.keys() & set(way)]
     if len(used) > 1:
-        keys.fault(", ".join(key for way in used for key in way), "one way to authenticate at most")
+        named = (NATS_LOGIN_KEYS[entry] for way in used for entry in way)
+        keys.fault(", ".join(named), "one way to authenticate at most")
     elif ("user" in credentials) != ("password" in credentials):
         keys.fault("nats_sec_user, nats_sec_passwd", "both or none")
     elif "nkeySeed" in credentials and not _USER_SEED.fullmatch(credentials["nkeySeed"]):
         keys.fault("nats_sec_nkey_seed", "not the seed of a NATS user: SU and 56 letters and digits")
     if "ca.crt" in credentials and not _has_certificates(credentials["ca.crt"]):
         keys.fault("nats_tls_ca", "not certificates in PEM")
-    return NatsSide(
+    return NatsInMap(
         hosts=tuple(hosts),
         credentials=credentials,
         request_timeout_seconds=int(keys.number("nats_req_timeout", 30, 1, 600, whole=True)),
@@ -83,7 +83,7 @@ def nats_side(keys: MapKeys) -> NatsSide:
     )
 
 
-def aws_side(keys: MapKeys, *, needs_account: bool) -> AwsSide:
+def aws_in(keys: MapKeys, *, needs_account: bool) -> AwsInMap:
     """The keys of AWS."""
     region = aws_region(keys, "aws_region", keys.required("aws_region"))
     account = keys.required("aws_id") if needs_account else keys.text("aws_id")
@@ -96,7 +96,7 @@ def aws_side(keys: MapKeys, *, needs_account: bool) -> AwsSide:
     endpoint = keys.text("aws_endpoint_url")
     if endpoint:
         keys.checked("aws_endpoint_url", endpoint, _ENDPOINT, "http(s)://host:port")
-    return AwsSide(
+    return AwsInMap(
         region=region,
         bucket=bucket,
         credentials=credentials,

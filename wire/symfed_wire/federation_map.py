@@ -14,14 +14,14 @@ from typing import Literal
 from pydantic import JsonValue
 
 from symfed_wire.backend_keys import (
-    AwsSide,
-    NatsSide,
+    AwsInMap,
+    NatsInMap,
     aws_credentials,
+    aws_in,
     aws_region,
-    aws_side,
     backend_of,
     check_topic,
-    nats_side,
+    nats_in,
     text_or_secret,
 )
 from symfed_wire.map_keys import MapKeys
@@ -77,8 +77,8 @@ class CreateMap:
     encrypt: bool
     secure_sum: bool
     hipaa: bool
-    nats: NatsSide | None
-    aws: AwsSide | None
+    nats: NatsInMap | None
+    aws: AwsInMap | None
     unknown_keys: tuple[str, ...]
 
 
@@ -90,7 +90,7 @@ class JoinMap:
     name: str
     schedule: str
     invitation: Mapping[str, str] = field(repr=False)
-    aws: AwsSide | None
+    aws: AwsInMap | None
     unknown_keys: tuple[str, ...]
 
 
@@ -125,8 +125,8 @@ def parse_create_map(
         encrypt=keys.flag("fed_encrypt"),
         secure_sum=keys.flag("fed_use_smpc"),
         hipaa=keys.flag("fed_enforce_hipaa_compliance"),
-        nats=nats_side(keys) if backend == "nats" else None,
-        aws=aws_side(keys, needs_account=False) if backend == "aws" else None,
+        nats=nats_in(keys) if backend == "nats" else None,
+        aws=aws_in(keys, needs_account=False) if backend == "aws" else None,
         unknown_keys=keys.unknown(_KNOWN),
     )
     keys.raise_faults()
@@ -141,7 +141,7 @@ def parse_join_map(values: Mapping[str, JsonValue], pid: str | None, persist: st
     keys = MapKeys(values)
     backend = backend_of(keys)
     if backend == "nats":
-        nats_side(keys)
+        nats_in(keys)
     name = keys.required("fed_name", PASS_UNCHANGED)
     project = pid or re.sub(r"[^A-Za-z0-9_.-]", "-", name).lstrip("_.-")[:63]
     schedule = _schedule(keys)
@@ -163,7 +163,7 @@ def parse_join_map(values: Mapping[str, JsonValue], pid: str | None, persist: st
         name=name,
         schedule=schedule,
         invitation={key: text for key in _INVITATION_KEYS if (text := text_or_secret(keys, key))},
-        aws=aws_side(keys, needs_account=True) if backend == "aws" else None,
+        aws=aws_in(keys, needs_account=True) if backend == "aws" else None,
         unknown_keys=keys.unknown(_KNOWN),
     )
     keys.raise_faults()

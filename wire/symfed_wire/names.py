@@ -32,6 +32,8 @@ NATS_LOGIN_KEYS: Final[Mapping[str, str]] = {
     "nkeySeed": "nats_sec_nkey_seed",
     "ca.crt": "nats_tls_ca",
 }
+# The first four are three ways to log in, of which a Secret or map has one at most.
+NATS_LOGIN_WAYS: Final = (("user", "password"), ("token",), ("nkeySeed",))
 NODE_FILE: Final = "node.json"  # <name>-node: symfed_wire.node_config.NodeConfig
 TOKEN_KEY: Final = "token"  # noqa: S105 - <name>-token: the name of a key, no secret
 GRANT_FILE: Final = "join.json"  # remote-<uuid>-grant: symfed_wire.join.JoinAnswer

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from symfed_wire.cli.backends import AccessKeyOption, AwsKeys, SecretKeyOption, SessionTokenOption
+from symfed_wire.cli.backends import AccessKeyOption, AwsKeyOptions, SecretKeyOption, SessionTokenOption
 from symfed_wire.cli.connection import client_of
 from symfed_wire.cli.errors import UsageError
 from symfed_wire.cli.output import Output, OutputOption, escape, new_table, note, show, working
@@ -23,7 +23,7 @@ def awsinfo(
     output: OutputOption = Output.TABLE,
 ) -> None:
     """List the topics, their subscriptions and the queues of an AWS account; the gateway looks."""
-    keys = AwsKeys(aws_access_key, aws_secret_key, aws_session_token)
+    keys = AwsKeyOptions(aws_access_key, aws_secret_key, aws_session_token)
     if keys.missing:
         raise UsageError(f"awsinfo needs {', '.join(keys.missing)}")
     with client_of(ctx) as client, working("asking AWS"):

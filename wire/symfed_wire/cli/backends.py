@@ -77,8 +77,8 @@ EndpointOption = Annotated[
 
 
 @dataclass(frozen=True)
-class AwsKeys:
-    """Whose keys they are AWS knows; a session token comes with temporary ones."""
+class AwsKeyOptions:
+    """The options of AWS keys; a session token comes with temporary ones."""
 
     access_key: str | None
     secret_key: str | None = field(repr=False)
@@ -95,14 +95,14 @@ class AwsKeys:
 
 
 @dataclass(frozen=True)
-class AwsSide:
-    """A peer's own side on AWS."""
+class AwsOptions:
+    """The options of a peer's own side on AWS."""
 
     bucket: str | None
     region: str | None
     account: str | None
     endpoint: str | None
-    keys: AwsKeys
+    keys: AwsKeyOptions
 
     def settings(self, *, needs_account: bool) -> dict[str, JsonValue]:
         """The keys of a map. Raises UsageError that names all that is missing."""
@@ -126,8 +126,8 @@ class AwsSide:
 
 
 @dataclass(frozen=True)
-class NatsLogin:
-    """How one logs in to somebody else's NATS; `ca` is a file."""
+class NatsLoginOptions:
+    """The options of a login to somebody else's NATS; `ca` is a file."""
 
     user: str | None
     password: str | None = field(repr=False)

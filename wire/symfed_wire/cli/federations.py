@@ -12,12 +12,12 @@ from pydantic import JsonValue
 from symfed_wire.cli.backends import (
     AccessKeyOption,
     AccountOption,
-    AwsKeys,
-    AwsSide,
+    AwsKeyOptions,
+    AwsOptions,
     BucketOption,
     EndpointOption,
     NatsCaOption,
-    NatsLogin,
+    NatsLoginOptions,
     NatsOption,
     NatsPasswordOption,
     NatsSeedOption,
@@ -77,9 +77,9 @@ def create(
 
     It exchanges over NATS (--nats), or over AWS (--bucket): then the topic is made in the bucket's region.
     """
-    keys = AwsKeys(aws_access_key, aws_secret_key, aws_session_token)
-    side = AwsSide(bucket, aws_region, aws_account, aws_endpoint, keys)
-    login = NatsLogin(nats_user, nats_password, nats_token, nats_seed, nats_ca)
+    aws_keys = AwsKeyOptions(aws_access_key, aws_secret_key, aws_session_token)
+    aws = AwsOptions(bucket, aws_region, aws_account, aws_endpoint, aws_keys)
+    login = NatsLoginOptions(nats_user, nats_password, nats_token, nats_seed, nats_ca)
     with client_of(ctx) as client:
         if local:
             client.create_project(project, "gpu" if gpu else "cpu", persist=not ephemeral)
@@ -90,7 +90,7 @@ def create(
                 "a federation needs --name, and --nats (SYMFED_NATS) or --bucket; a plain project --local"
             )
         settings: dict[str, JsonValue] = {"fed_local_type": "gpu" if gpu else "cpu"}
-        settings |= _backend(ctx, nats, login, side)
+        settings |= _backend(ctx, nats, login, aws)
         if encrypt:
             settings["fed_encrypt"] = True
         if stream_bytes is not None:
@@ -139,8 +139,8 @@ def join(
     aws_endpoint: EndpointOption = None,
 ) -> None:
     """Join a federation with an invitation; on AWS with a bucket and an account of one's own."""
-    aws_keys = AwsKeys(aws_access_key, aws_secret_key, aws_session_token)
-    side = AwsSide(bucket, aws_region, aws_account, aws_endpoint, aws_keys)
+    aws_keys = AwsKeyOptions(aws_access_key, aws_secret_key, aws_session_token)
+    aws = AwsOptions(bucket, aws_region, aws_account, aws_endpoint, aws_keys)
     with client_of(ctx) as client:
         text = (sys.stdin.read() if invitation == "-" else invitation).strip()
         if _is_file(text):
@@ -152,7 +152,7 @@ def join(
         keys = client.open_invitation(text, password)
         own: dict[str, JsonValue] = {"fed_local_type": "gpu" if gpu else "cpu"}
         if keys.get("aws_topic_arn"):
-            own |= side.settings(needs_account=True)
+            own |= aws.settings(needs_account=True)
         elif bucket is not None:
             raise UsageError("--bucket: this federation is not on AWS")
         client.join(keys, own, pid=project, persist=not ephemeral)
@@ -164,11 +164,13 @@ def _is_file(text: str) -> bool:
     return len(text) <= _LONGEST_NAME and Path(text).is_file()
 
 
-def _backend(ctx: typer.Context, nats: str | None, login: NatsLogin, side: AwsSide) -> dict[str, JsonValue]:
+def _backend(
+    ctx: typer.Context, nats: str | None, login: NatsLoginOptions, aws: AwsOptions
+) -> dict[str, JsonValue]:
     """The keys of the backend that is meant: a bucket wins over addresses of the environment."""
-    if side.bucket is None:
+    if aws.bucket is None:
         return {"nats_hosts": nats, **login.settings()}
     source = ctx.get_parameter_source("nats")
     if source is not None and source.name == "COMMANDLINE":
         raise UsageError("--nats and --bucket: a federation exchanges over NATS or over AWS")
-    return side.settings(needs_account=False)
+    return aws.settings(needs_account=False)

@@ -93,28 +93,35 @@ def _watch(client: Client, project: str | None, interval: float, output: Output)
 
 def _look_or_error(client: Client, project: str | None) -> RenderableType:
     try:
-        return _screen(look(client, project))
+        return _screen(look(client, project), verdict_first=True)  # a terminal cuts the screen off below
     except SymfedError as error:
         return Text.assemble(("error: ", "bold red"), visible(explain(error)))
 
 
-def _screen(found: Sequence[FederationState]) -> RenderableType:
+def _screen(found: Sequence[FederationState], *, verdict_first: bool = False) -> RenderableType:
     if not found:
         return Text("none of the projects is in a federation")
-    parts = [part for state in found for part in (Text(), *_federation(state))]
+    if verdict_first:
+        found = sorted(found, key=lambda state: state.well)
+    parts = [part for state in found for part in (Text(), *_federation(state, verdict_first=verdict_first))]
     return Group(*parts[1:])  # an empty line between two federations
 
 
-def _federation(state: FederationState) -> list[RenderableType]:
+def _federation(state: FederationState, *, verdict_first: bool) -> list[RenderableType]:
+    title = Text.assemble("federation ", (visible(state.name), "bold"), f", every {visible(state.schedule)}")
+    verdict = _verdict(state)
+    if verdict_first:
+        return [title, *verdict, Text(), *_details(state)]
+    return [title, Text(), *_details(state), *verdict]
+
+
+def _details(state: FederationState) -> list[RenderableType]:
     return [
-        Text.assemble("federation ", (visible(state.name), "bold"), f", every {visible(state.schedule)}"),
-        Text(),
         _members_table(state),
         Text(),
         _own_table(state.projects),
         Text(),
         *_last_errors(state.projects),
-        *_verdict(state),
     ]
 
 

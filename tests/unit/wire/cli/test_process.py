@@ -1,5 +1,6 @@
 """The console script as a process: Ctrl-C, a closed pipe, completion, colours."""
 
+import json
 import os
 import pty
 import signal
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 from tests.unit.wire.cli.stub import KEY
 
+from symfed_wire.bodies import seal_body
 from symfed_wire.envelope import envelope
 
 SCRIPT = str(Path(sys.executable).parent / "symfed")
@@ -52,12 +54,12 @@ def seen_failing(arguments: list[str], environment: dict[str, str]) -> str:
     return seen
 
 
-def answered(server: socket.socket, content: bytes) -> None:
+def answered(server: socket.socket, content: bytes, status: int = 200) -> None:
     """Take one request and answer it."""
     connection, _ = server.accept()
     with connection:
         connection.recv(1 << 16)
-        head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(content)}\r\nConnection: close\r\n\r\n"
+        head = f"HTTP/1.1 {status} .\r\nContent-Length: {len(content)}\r\nConnection: close\r\n\r\n"
         connection.sendall(head.encode() + content)
 
 
@@ -93,6 +95,27 @@ def test_a_closed_pipe_is_quiet(environment: dict[str, str], listener: socket.so
         answered(listener, envelope(200, values={"stringList": {"values": [*names]}}).to_json())
         _, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (141, "")
+
+
+def test_a_short_terminal_that_watches_shows_what_is_not_well(
+    environment: dict[str, str], listener: socket.socket
+) -> None:
+    environment |= {"SYMFED_URL": f"http://127.0.0.1:{listener.getsockname()[1]}", "LINES": "4"}
+    info = {"fed_name": "study", "sync_sched": "m30", "is_pulsing": True, "peersInfo": {}, "local_uuid": "u"}
+    main, side = pty.openpty()
+    with subprocess.Popen([SCRIPT, "status", "-w"], env=environment, stdout=side, stderr=side) as process:
+        answered(listener, envelope(200, values={"stringList": {"values": ["a"]}}).to_json())
+        sealed = seal_body(json.dumps(info), KEY)
+        answered(listener, envelope(200, values={"fedInfoEncrypted": sealed}).to_json())
+        answered(listener, envelope(503, "Project a is not ready: its pod starts").to_json(), 503)
+        listener.close()  # whatever is drawn, the next look ends the loop
+        seen = ""
+        while "every m30" not in seen or seen.count("\n") < 3:
+            seen += os.read(main, 1 << 16).decode()
+        process.send_signal(signal.SIGINT)
+    os.close(side)
+    os.close(main)
+    assert "a is not ready: its pod starts" in seen
 
 
 def test_completion_knows_the_commands(environment: dict[str, str]) -> None:
