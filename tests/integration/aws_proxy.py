@@ -24,6 +24,7 @@ _S3: Final = (
     ("POST", "delete", "DeleteObjects"),
     ("GET", "list-type", "ListObjectsV2"),
     ("GET", "", "GetObject"),
+    ("HEAD", "", "HeadObject"),
     ("PUT", "", "PutObject"),
 )
 
@@ -68,6 +69,7 @@ class _Fault:
     operations: frozenset[str]
     what: Broken | Refusal
     times: int
+    path: str = ""
     accepts: Callable[[Message], bool] = lambda headers: False
 
 
@@ -84,15 +86,15 @@ class AwsProxy:
         self.asked: list[Asked] = []
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
-    def fail(self, what: Broken | Refusal, *operations: str, times: int = 10**9) -> None:
-        """The next `times` requests of each operation fail like this."""
+    def fail(self, what: Broken | Refusal, *operations: str, times: int = 10**9, path: str = "") -> None:
+        """The next `times` requests of each operation, on paths that have `path` in them, fail like this."""
         with self._lock:
-            self._faults.extend(_Fault(frozenset({operation}), what, times) for operation in operations)
+            self._faults.extend(_Fault(frozenset({name}), what, times, path) for name in operations)
 
     def accept_only(self, accepts: Callable[[Message], bool], refusal: Refusal) -> None:
         """Refuse whatever has not the right headers."""
         with self._lock:
-            self._faults.append(_Fault(frozenset(), refusal, 10**9, accepts))
+            self._faults.append(_Fault(frozenset(), refusal, 10**9, "", accepts))
 
     def standing(self) -> set[str]:
         """The operations that have a fault before them."""
@@ -108,12 +110,12 @@ class AwsProxy:
         """How often these were asked."""
         return sum(asked.operation in operations for asked in self.asked)
 
-    def fault_of(self, operation: str, headers: Message) -> Broken | Refusal | None:
+    def fault_of(self, operation: str, path: str, headers: Message) -> Broken | Refusal | None:
         """What befalls a request."""
         with self._lock:
             for fault in self._faults:
                 is_meant = operation in fault.operations if fault.operations else not fault.accepts(headers)
-                if is_meant and fault.times > 0:
+                if is_meant and fault.times > 0 and fault.path in path:
                     fault.times -= 1
                     return fault.what
         return None
@@ -165,13 +167,13 @@ class _Handler(BaseHTTPRequestHandler):
         with suppress(ConnectionError):
             self._answer()
 
-    do_PUT = do_POST = do_DELETE = do_GET  # noqa: N815 - the names that http.server calls
+    do_HEAD = do_PUT = do_POST = do_DELETE = do_GET  # noqa: N815 - the names that http.server calls
 
     def _answer(self) -> None:
         proxy = self._proxy()
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         operation = _operation(self.command, self.path, self.headers, body)
-        fault = proxy.fault_of(operation, self.headers)
+        fault = proxy.fault_of(operation, self.path, self.headers)
         if fault is Broken.REFUSED:
             return self._hang_up()
         if fault is Broken.SILENT:

@@ -10,7 +10,7 @@ import pytest
 from symfed_node.exchange.aws_bodies import PART, WHOLE
 from symfed_node.exchange.aws_snapshot import CHUNK
 from symfed_node.exchange.base import ReplacedError, Wake
-from symfed_wire.aws_layout import HEAD_OBJECT, snapshot_object
+from symfed_wire.aws_layout import HEAD_OBJECT, Pointer, snapshot_object
 from symfed_wire.errors import MalformedError, UnsealError
 from symfed_wire.sealing import ChunkSealer
 from tests.integration.aws_proxy import AwsProxy
@@ -196,12 +196,13 @@ async def test_a_new_document_wakes_all_and_is_read(world: AwsWorld, peers: AwsE
 async def test_other_messages_wake_nobody_and_are_deleted(
     world: AwsWorld, peers: AwsExchanges, caplog: pytest.LogCaptureFixture
 ) -> None:
-    for text in ("no JSON", '{"v":2}', '{"v":1,"kind":"ask","federation":"another","peer":"p"}'):
-        world.tell(text)
+    peer, woken = world.peers[1], peers.woken[1]
+    world.tell("no JSON")
+    world.tell('{"v":2}')
+    world.tell(Pointer(kind="document", federation="another", peer="somebody").to_text())
+    world.tell(Pointer(kind="head", federation=world.federation, peer=peer.uuid).to_text())
     await peers.exchanges[0].ask()
     assert await peers.woke(1) is Wake.ASK
-    assert peers.woken[1].empty()
-    peer = world.peers[1]
 
     def is_empty() -> bool:
         told = peer.account.sqs.get_queue_attributes(QueueUrl=peer.place.queue_url, AttributeNames=["All"])
@@ -210,6 +211,7 @@ async def test_other_messages_wake_nobody_and_are_deleted(
         return waiting == ("0", "0")
 
     await until(is_empty, "the queue is not empty")
+    assert woken.empty()
     told = [record.message for record in caplog.records if "-second: " in record.message]
     assert len(told) == 1
     assert "there was something else in it" in told[0]

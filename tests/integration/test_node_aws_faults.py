@@ -8,6 +8,7 @@ import pytest
 
 from symfed_node.exchange.aws_bodies import PART, WHOLE
 from symfed_node.exchange.base import Wake
+from symfed_wire.aws_layout import HEAD_OBJECT
 from tests.integration.aws_proxy import AwsProxy, Broken, Refusal
 from tests.integration.aws_servers import AwsServer
 from tests.integration.node_aws_world import AwsExchanges, AwsWorld, new_aws_world, opened_exchanges
@@ -36,6 +37,19 @@ async def peers(world: AwsWorld, proxy: AwsProxy) -> AsyncIterator[AwsExchanges]
         for exchange in made.exchanges:
             exchange.request_timeout = 5
         yield made
+
+
+async def test_the_answer_to_a_put_is_lost(world: AwsWorld, proxy: AwsProxy, peers: AwsExchanges) -> None:
+    """boto3 repeats it, and then its condition does not hold: that is no other node's doing."""
+    await peers.put(0, 1, b"body")
+    for part in (HEAD_OBJECT, "2-"):
+        proxy.fail(Broken.LOST, "PutObject", times=1, path=part)
+    begun = len(proxy.asked)
+    head = await peers.put(0, 2, b"another")
+    statuses = [asked.status for asked in proxy.asked[begun:] if asked.operation == "PutObject"]
+    assert statuses == [200, 412, 200, 412]
+    assert peers.read_head(0, await peers.exchanges[1].head(world.peers[0].member)) == head
+    assert await peers.exchanges[1].body(world.peers[0].member, head, None) == b"another"
 
 
 @pytest.mark.parametrize(

@@ -108,9 +108,11 @@ async def test_the_own_bucket_must_be_of_the_own_account(
     world: AwsWorld, proxy: AwsProxy, peers: AwsExchanges
 ) -> None:
     """Each request names the account that the bucket must be of; AWS refuses it otherwise."""
-    await peers.put(0, 1, b"body")
-    await peers.exchanges[1].head(world.peers[0].member)
-    await peers.exchanges[1].document()
+    member, reader = world.peers[0].member, peers.exchanges[1]
+    await reader.body(member, head := await peers.put(0, 1, b"body"), None)
+    await reader.head(member)
+    await reader.document()
+    await peers.exchanges[0].confirm(member, head)
     owners = {asked.owner for asked in proxy.asked if "/admin" in asked.path or "Object" in asked.operation}
     assert owners == {ADMIN_ACCOUNT}
     proxy.fail(Refusal(403, "AccessDenied"), "PutObject")
