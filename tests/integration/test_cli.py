@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,17 @@ ROOT = Path(__file__).parents[2]
 Symfed = Callable[..., str]
 
 
-def symfed(url: str, customer: str, secret_key: str, home: Path, status: int = 0) -> Symfed:
+def symfed(
+    url: str,
+    customer: str,
+    secret_key: str,
+    home: Path,
+    status: int = 0,
+    more: Mapping[str, str] | None = None,
+) -> Symfed:
     """The command, called by one customer; it must end with `status`, or anyhow if that is None."""
     variables = {"SYMFED_URL": url, "SYMFED_CUSTOMER": customer, "SYMFED_SECRET_KEY": secret_key}
-    environment = {"HOME": str(home), "PATH": os.environ["PATH"], **variables}
+    environment = {"HOME": str(home), "PATH": os.environ["PATH"], **variables, **(more or {})}
 
     def call(*arguments: str, stdin: str = "", status: int | None = status) -> str:
         done = subprocess.run(
