@@ -1,11 +1,13 @@
 """NATS servers that somebody else runs: one account, and one of the ways in which one logs in to it."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from nats.aio.client import Client
+from nats.js.client import JetStreamContext
+from nats.js.errors import APIError
 
 from symfed_operator.backends.nats.external import SharedAccount
 from symfed_operator.backends.nats.keys import new_user_seed, public_key
@@ -68,6 +70,14 @@ class ExternalNats:
             yield connection
         finally:
             await connection.close()
+
+
+async def fill(stream: JetStreamContext, subject: str) -> None:
+    """Leave no room in the stream that has this subject."""
+    for size in (900_000, 9_000, 90, 0):
+        with suppress(APIError):
+            while True:
+                await stream.publish(subject, bytes(size))
 
 
 def external_server(

@@ -11,7 +11,7 @@ from nats.js.errors import NotFoundError
 
 from symfed_operator.backends.nats import shared
 from tests.integration.external_federation import MIB, ExternalFederation, new_federation
-from tests.integration.external_nats import WAYS, external_server
+from tests.integration.external_nats import WAYS, external_server, fill
 
 
 @pytest.fixture(params=WAYS, ids=lambda way: way.name)
@@ -91,6 +91,19 @@ async def test_a_changed_document_is_published_and_a_forged_one_replaced(
     newest = await somebody.get_last_msg(stream, head)
     assert newest.data == second.model_dump_json().encode()
     assert newest.seq == 3
+
+
+@pytest.mark.parametrize("subject", ["head", "data.x"])
+async def test_a_document_is_published_where_somebody_has_left_no_room(
+    federation: ExternalFederation, somebody: JetStreamContext, subject: str
+) -> None:
+    await federation.make()
+    stream, prefix = federation.stream("federation"), f"sf.{federation.uid}.federation"
+    await fill(somebody, f"{prefix}.{subject}")
+    second = federation.document(2)
+    await federation.backend.publish_document(federation.wanted, second)
+    newest = await somebody.get_last_msg(stream, f"{prefix}.head")
+    assert newest.data == second.model_dump_json().encode()
 
 
 async def test_drift_is_set_right(federation: ExternalFederation, somebody: JetStreamContext) -> None:

@@ -17,7 +17,7 @@ from symfed_node.exchange.keys import PeerKeys
 from symfed_operator.backends.nats import shared
 from symfed_wire.documents import FEDERATION_CONTEXT, Signed, parse_signed, sign_document
 from symfed_wire.nats_client import CautiousClient, login_options
-from tests.integration.external_nats import PASSWORD
+from tests.integration.external_nats import PASSWORD, fill
 from tests.integration.faults.nats_admin import read_head
 from tests.integration.node_world import PARTS, ROWS, SECONDS, NodeProcess, World, new_world
 from tests.integration.servers import wait_until
@@ -139,6 +139,17 @@ async def test_chunks_that_are_gone_are_put_again(scene: Scene) -> None:
     )
     scene.logs(SOUTH, f"message {head.first} is gone")
     scene.comes_back(before, digest)
+
+
+@pytest.mark.parametrize("subject", ["head", "data.x"])
+async def test_a_stream_that_others_fill_is_emptied(scene: Scene, subject: str) -> None:
+    before, digest = scene.stats()["epoch"], scene.nodes[NORTH].merged()["digest"]
+    await fill(scene.attacker, scene.address[1].replace("head", subject))
+    scene.nodes[SOUTH].learn(ROWS[:20])
+    scene.nodes[SOUTH].ask()
+    wait_until(lambda: scene.stats()["epoch"] > before, "south does not publish", SECONDS)
+    wait_until(lambda: scene.nodes[NORTH].merged()["rows"] == 130, "north does not merge", SECONDS)
+    assert scene.nodes[NORTH].merged()["digest"] != digest
 
 
 async def test_a_deleted_stream_is_made_and_filled_again(scene: Scene) -> None:

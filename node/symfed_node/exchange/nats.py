@@ -30,6 +30,7 @@ from symfed_node.exchange.base import (
     Outgoing,
     ReplacedError,
     Sign,
+    StreamFullError,
     Wake,
     first_fault,
 )
@@ -47,6 +48,7 @@ log = logging.getLogger(__name__)
 CHUNK: Final = 512 << 10
 SEAL_BYTES: Final = 16  # what sealing adds to a chunk
 WINDOW: Final = 8  # chunks under way at once: 4 MiB
+_ROUNDING: Final = 1 << 20  # more than what a stream adds to the last messages that still fit
 _SLOWEST: Final = 256 << 10  # bytes a second that a transfer must reach
 
 
@@ -141,7 +143,14 @@ class NatsExchange:
 
     async def put(self, outgoing: Outgoing, sign: Sign) -> Signed:
         """See `Backend.put`."""
+        try:
+            return await self._put(outgoing, sign)
+        except StreamFullError:
+            if not await self._was_emptied_for(outgoing.draft.size):
+                raise
+        return await self._put(outgoing, sign)
 
+    async def _put(self, outgoing: Outgoing, sign: Sign) -> Signed:
         async def attempt() -> Signed:
             first = await self._put_chunks(outgoing)
             signed = sign(outgoing.draft.model_copy(update={"first": first, "chunk": CHUNK}))
@@ -151,6 +160,18 @@ class NatsExchange:
         with self._in_words("publishing the snapshot"):
             async with asyncio.timeout(ATTEMPTS * self._transfer_seconds(outgoing.draft.size)):
                 return await again(attempt)
+
+    async def _was_emptied_for(self, size: int) -> bool:
+        """Empties the own stream in a shared account if others have filled it: two snapshots always fit."""
+        if self._grant.writer_jwt is not None:
+            return False
+        name = self._grant.stream
+        with self._in_words("making room for the snapshot"):
+            info = await self._stream.stream_info(name)
+            if not 2 * size <= (info.config.max_bytes or 0) < info.state.bytes + size + _ROUNDING:
+                return False
+            log.warning("NATS: stream %s is full of what is not this peer's, and is emptied", name)
+            return await self._stream.purge_stream(name)
 
     async def ask(self) -> None:
         """See `Backend.ask`."""

@@ -32,6 +32,7 @@ _PRUNE_ABOVE = 1000
 _HEADS_KEPT = 100
 # The server's codes: resources of an account, a server, a stream's storage; and a full stream.
 _NO_CAPACITY = (10002, 10023, 10047, 10077)
+_FULL = 10077
 _UNCHANGEABLE = 10052  # a stream that exists cannot be given this property
 
 
@@ -146,9 +147,22 @@ class Stream:
                 stored, sequence = None, 0
             else:
                 stored, sequence = newest.data, newest.seq or 0
-            if stored != wanted:
-                headers = {Header.EXPECTED_LAST_SUBJECT_SEQUENCE.value: str(sequence)}
-                await self._jetstream.publish(head, wanted, stream=name, headers=headers)
+            if stored == wanted:
+                return
+            try:
+                await self._put(wanted, after=sequence)
+            except APIError as error:
+                if error.err_code != _FULL or self._layout.max_bytes < 0:
+                    raise
+                # Its size is for thousands of documents: somebody who shares the account has filled it.
+                _log.warning("stream %s is full of what is not ours, and is emptied", name)
+                await self._jetstream.purge_stream(name)
+                await self._put(wanted, after=0)
+
+    async def _put(self, head: bytes, after: int) -> None:
+        """Publishes a head if the newest one is still the message of this sequence; 0 is none."""
+        headers = {Header.EXPECTED_LAST_SUBJECT_SEQUENCE.value: str(after)}
+        await self._jetstream.publish(self._layout.head, head, stream=self._layout.name, headers=headers)
 
     @property
     def _what(self) -> str:
