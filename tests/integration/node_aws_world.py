@@ -215,16 +215,19 @@ async def opened_exchanges(world: AwsWorld, endpoint_url: str = "") -> AsyncIter
         yield made
 
 
-def new_aws_world(server: AwsServer, folder: Path) -> AwsWorld:
+def new_aws_world(
+    server: AwsServer, folder: Path, accounts: tuple[str, str] = (ADMIN_ACCOUNT, PEER_ACCOUNT)
+) -> AwsWorld:
     """Buckets with policies, a topic, queues and a stored document; their names are new."""
+    own, other = accounts
     federation = str(uuid.uuid4())
     name = f"iris-{federation[:8]}"
     prefix = f"{federation}/"
-    topic = server.account(ADMIN_ACCOUNT).sns.create_topic(Name=name)["TopicArn"]
+    topic = server.account(own).sns.create_topic(Name=name)["TopicArn"]
     places = (
-        ("admin", ADMIN_ACCOUNT, REGION),
-        ("second", PEER_ACCOUNT, REGION),
-        ("third", PEER_ACCOUNT, FAR_REGION),
+        ("admin", own, REGION),
+        ("second", other, REGION),
+        ("third", other, FAR_REGION),
     )
     peers = tuple(
         _new_peer(new_identity(peer), server.account(account, region), folder, prefix, topic)
@@ -242,7 +245,7 @@ def new_aws_world(server: AwsServer, folder: Path) -> AwsWorld:
     )
     world = AwsWorld(server, federation, grant, peers, Ed25519PrivateKey.generate(), document)
     world.store(document)
-    world.allow([ADMIN_ACCOUNT, PEER_ACCOUNT])
+    world.allow(accounts)
     return world
 
 

@@ -14,7 +14,7 @@ from symfed_wire.aws_layout import HEAD_OBJECT, Pointer, snapshot_object
 from symfed_wire.errors import MalformedError, UnsealError
 from symfed_wire.sealing import ChunkSealer
 from tests.integration.aws_proxy import AwsProxy
-from tests.integration.aws_servers import AwsServer
+from tests.integration.aws_servers import MOTO_ACCOUNT, AwsServer, running
 from tests.integration.node_aws_world import AwsExchanges, AwsWorld, new_aws_world, opened_exchanges, until
 
 SIZE = 3 * CHUNK + 12345
@@ -257,3 +257,19 @@ async def test_it_closes_at_once_in_a_long_poll(peers: AwsExchanges) -> None:
     async with asyncio.timeout(2):
         await peers.exchanges[0].close()
     assert not peers.exchanges[0].is_open
+
+
+async def test_a_second_emulator_takes_the_same_requests(tmp_path: Path) -> None:
+    """moto, which has one account."""
+    with running(AwsServer.moto(tmp_path)) as server:
+        world = new_aws_world(server, tmp_path, (MOTO_ACCOUNT, MOTO_ACCOUNT))
+        async with opened_exchanges(world) as peers:
+            member, reader = world.peers[0].member, peers.exchanges[1]
+            for epoch, size in enumerate((100, WHOLE + PART, 200), 1):
+                head = await peers.put(0, epoch, body := secrets.token_bytes(size))
+                assert await peers.woke(1) is Wake.HEAD
+                assert peers.read_head(0, await reader.head(member)) == head
+                assert await reader.body(member, head, None) == body
+            await peers.exchanges[0].confirm(member, head)
+            assert len(world.peers[0].objects()) == 3
+            assert peers.exchanges[0].impaired == ""

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from symfed_node.exchange.aws import AwsExchange
 from symfed_node.exchange.aws_faults import AwsError
 from symfed_node.exchange.base import RefusedError, ReplacedError, Wake
 from symfed_wire.aws_errors import AwsReason
@@ -212,6 +213,20 @@ async def test_credentials_that_are_not_there_are_told_without_a_value(
     with pytest.raises(AwsError, match="accessKeyId: No such file"):
         await exchange.open(lambda wake: None)
     assert not exchange.is_open
+
+
+async def test_a_role_whose_token_is_not_there_is_told(
+    world: AwsWorld, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As where EKS has not put it into the pod."""
+    monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(tmp_path / "token"))
+    monkeypatch.setenv("AWS_ROLE_ARN", f"arn:aws:iam::{PEER_ACCOUNT}:role/node")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    peer = world.peers[1]
+    with pytest.raises(AwsError, match=r"s3:GetObject on arn:aws:s3:::.*/token") as raised:
+        await AwsExchange(peer.uuid, world.grant, peer.place).document()
+    assert raised.value.reason == AwsReason.FAILED
 
 
 async def test_an_endpoint_where_nobody_is_told_at_once(world: AwsWorld) -> None:

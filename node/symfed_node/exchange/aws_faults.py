@@ -65,7 +65,7 @@ def in_words(service: str, operation: str, resource: str) -> Iterator[None]:
                 "the role of the node's ServiceAccount",
             )
         raise AwsError(describe(service, operation, code, told.get("Message", ""), resource), code) from error
-    except (BotoCoreError, HTTPError, ValueError) as error:
+    except (BotoCoreError, HTTPError, OSError, ValueError) as error:  # OSError: a role's token, a CA's file
         raise AwsError(_fault(error, f"{service}:{operation} on {resource}"), type(error).__name__) from error
 
 
