@@ -19,8 +19,9 @@ from tests.integration.node_world import PeerIdentity, new_identity
 
 from symfed_node.exchange.aws_bodies import PART, WHOLE
 from symfed_node.exchange.aws_session import CONNECTIONS, AwsSession
+from symfed_node.exchange.chunks import CHUNK
 from symfed_node.exchange.keys import PeerKeys
-from symfed_node.exchange.nats import CHUNK, WINDOW, NatsExchange
+from symfed_node.exchange.nats import WINDOW, NatsExchange
 from symfed_node.threads import in_thread
 from symfed_operator.backends.nats import shared
 from symfed_wire.aws_layout import HEAD_OBJECT

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from symfed_node.exchange.aws import AwsExchange
 from symfed_node.exchange.base import Outgoing, Wake
 from symfed_node.exchange.keys import PeerKeys
-from symfed_wire.aws_layout import DOCUMENT_OBJECT, FEDERATION_SENDER, PEER_ATTRIBUTE, Pointer
+from symfed_wire.aws_layout import DOCUMENT_OBJECT, PEER_ATTRIBUTE, Pointer
 from symfed_wire.documents import (
     FEDERATION_CONTEXT,
     HEAD_CONTEXT,
@@ -28,6 +28,7 @@ from symfed_wire.documents import (
     verify_document,
 )
 from symfed_wire.join import AwsGrant
+from symfed_wire.names import FEDERATION
 from symfed_wire.node_config import AwsPlace, Membership
 from symfed_wire.sealing import ChunkSealer
 from tests.integration.aws_servers import ADMIN_ACCOUNT, PEER_ACCOUNT, REGION, AwsAccount, AwsServer
@@ -96,9 +97,9 @@ class AwsWorld:
     def publish(self, document: FederationDocument) -> None:
         """What the admin's operator does with a new version."""
         self.store(document)
-        self.tell(Pointer(kind="document", federation=self.federation, peer=FEDERATION_SENDER).to_text())
+        self.tell(Pointer(kind="document", federation=self.federation, peer=FEDERATION).to_text())
 
-    def tell(self, text: str, sender: str = FEDERATION_SENDER) -> None:
+    def tell(self, text: str, sender: str = FEDERATION) -> None:
         """A message on the topic."""
         self.peers[0].account.sns.publish(
             TopicArn=self.grant.topic_arn,

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from symfed_node.exchange.aws_bodies import PART, WHOLE
-from symfed_node.exchange.aws_snapshot import CHUNK
 from symfed_node.exchange.base import ReplacedError, Wake
+from symfed_node.exchange.chunks import CHUNK
 from symfed_wire.aws_layout import HEAD_OBJECT, Pointer, snapshot_object
 from symfed_wire.errors import MalformedError, UnsealError
 from symfed_wire.sealing import ChunkSealer

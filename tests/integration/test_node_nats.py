@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from symfed_node.exchange.base import ExchangeError, Outgoing, ReplacedError, Wake
+from symfed_node.exchange.chunks import CHUNK
 from symfed_node.exchange.keys import PeerKeys
-from symfed_node.exchange.nats import CHUNK, NatsExchange
+from symfed_node.exchange.nats import NatsExchange
 from symfed_wire.documents import HEAD_CONTEXT, Signed, SnapshotHead, verify_document
 from symfed_wire.errors import UnsealError
 from symfed_wire.sealing import ChunkSealer

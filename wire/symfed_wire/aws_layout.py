@@ -13,8 +13,6 @@ HEAD_OBJECT: Final = "latest.json"
 """after a peer's prefix in its own bucket: the signed head of its newest snapshot"""
 PEER_ATTRIBUTE: Final = "peer"
 """the message attribute by which a subscription leaves out what the peer has sent itself"""
-FEDERATION_SENDER: Final = "federation"
-"""who sends what no peer sends: the admin's operator"""
 
 
 class Pointer(WireModel):
@@ -24,7 +22,7 @@ class Pointer(WireModel):
     kind: Literal["head", "ask", "document"]
     federation: str
     peer: str
-    """the sender's uuid, or `FEDERATION_SENDER`; also the attribute `PEER_ATTRIBUTE`"""
+    """the sender's uuid, or `names.FEDERATION`; also the attribute `PEER_ATTRIBUTE`"""
 
     def to_text(self) -> str:
         """The message's body."""

@@ -40,6 +40,8 @@ GRANT_FILE: Final = "join.json"  # remote-<uuid>-grant: symfed_wire.join.JoinAns
 # `spec.invitationSecretRef` names a Secret whose keys are the opened invitation's own (`fed_name`,
 # `fed_req_token`, `nats_hosts`, ...), each with its value as text.
 
+FEDERATION: Final = "federation"
+"""in the place of a peer's uuid: the federation itself, whose document the admin's operator publishes"""
 NAME_LENGTH: Final = 45  # a StatefulSet with a longer name gets no pod
 _HASH_LENGTH: Final = 8
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")

@@ -20,6 +20,7 @@ from symfed_node.exchange.aws_signed import SignedObjects
 from symfed_node.exchange.aws_snapshot import read_snapshot
 from symfed_node.exchange.aws_wake import AwsWake
 from symfed_node.exchange.base import OnWake, Outgoing, Sign, Wake
+from symfed_node.exchange.chunks import SLOWEST
 from symfed_node.exchange.schedule import backoff_seconds
 from symfed_wire.aws_layout import DOCUMENT_OBJECT, HEAD_OBJECT, Pointer
 from symfed_wire.documents import AwsAddress, Member, Signed, SnapshotHead
@@ -33,7 +34,6 @@ log = logging.getLogger(__name__)
 _ATTEMPTS: Final = 4
 _NOT_WOKEN: Final = "nothing wakes this peer"
 _UNTOLD: Final = "the others are not woken"
-_SLOWEST: Final = 256 << 10  # bytes a second that a transfer must reach
 
 
 class AwsExchange:
@@ -197,7 +197,7 @@ class AwsExchange:
         )
 
     def _transfer_seconds(self, size: int) -> float:
-        return _ATTEMPTS * self.request_timeout + size / _SLOWEST
+        return _ATTEMPTS * self.request_timeout + size / SLOWEST
 
 
 def _partition_and_account(topic_arn: str) -> tuple[str, str]:

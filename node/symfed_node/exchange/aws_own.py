@@ -10,8 +10,9 @@ from typing import Final
 from symfed_node.exchange.aws_bodies import create_body, require_body
 from symfed_node.exchange.aws_bucket import Bucket
 from symfed_node.exchange.aws_signed import SignedObjects
-from symfed_node.exchange.aws_snapshot import CHUNK, pack, read_snapshot
+from symfed_node.exchange.aws_snapshot import pack, read_snapshot
 from symfed_node.exchange.base import Outgoing, ReplacedError, Sign
+from symfed_node.exchange.chunks import CHUNK
 from symfed_node.threads import in_thread
 from symfed_wire.aws_layout import HEAD_OBJECT, snapshot_object
 from symfed_wire.documents import Signed, SnapshotHead

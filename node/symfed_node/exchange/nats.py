@@ -8,7 +8,6 @@ connection to the account that all members share. The grant tells the subjects o
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 import logging
 from collections import deque
@@ -34,6 +33,7 @@ from symfed_node.exchange.base import (
     Wake,
     first_fault,
 )
+from symfed_node.exchange.chunks import CHUNK, SEAL_BYTES, SLOWEST, cut, joined
 from symfed_node.exchange.connection import User, dial, users_of
 from symfed_node.exchange.nats_faults import ATTEMPTS, again, in_words
 from symfed_node.exchange.nats_subjects import Place, Subjects
@@ -45,11 +45,8 @@ from symfed_wire.sealing import ChunkSealer
 
 log = logging.getLogger(__name__)
 
-CHUNK: Final = 512 << 10
-SEAL_BYTES: Final = 16  # what sealing adds to a chunk
 WINDOW: Final = 8  # chunks under way at once: 4 MiB
 _ROUNDING: Final = 1 << 20  # more than what a stream adds to the last messages that still fit
-_SLOWEST: Final = 256 << 10  # bytes a second that a transfer must reach
 
 
 class NatsExchange:
@@ -122,10 +119,7 @@ class NatsExchange:
         with self._in_words(f"the snapshot of peer {member.uuid}"):
             async with asyncio.timeout(self._transfer_seconds(head.size)):
                 parts = await self._chunks(subject, head, head.first)
-        body = b"".join(parts if sealer is None else map(sealer.unseal, range(len(parts)), parts))
-        if len(body) != head.size or hashlib.sha256(body).hexdigest() != head.sha256:
-            raise ReplacedError(f"the snapshot of peer {member.uuid} is not that of its head")
-        return body
+        return joined(parts, head, sealer)
 
     async def confirm(self, own: Member, head: SnapshotHead) -> None:
         """See `Backend.confirm`. A stream in an account of the peer's own nobody else can empty."""
@@ -232,7 +226,7 @@ class NatsExchange:
         subject = f"{self._grant.data}.{outgoing.draft.epoch % 2}"
         stream = self._stream
         await stream.publish(subject, b"", stream=self._grant.stream, headers={"Nats-Rollup": "sub"})
-        sequences = await self._publish_in_order(stream, subject, _cut(outgoing))
+        sequences = await self._publish_in_order(stream, subject, cut(outgoing))
         if sequences != list(range(sequences[0], sequences[0] + len(sequences))):
             raise ReplacedError("others wrote into the stream meanwhile: does another node run as this peer?")
         return sequences[0]
@@ -271,7 +265,7 @@ class NatsExchange:
         )
 
     def _transfer_seconds(self, size: int) -> float:
-        return self.request_timeout + size / _SLOWEST
+        return self.request_timeout + size / SLOWEST
 
     @property
     def _stream(self) -> JetStreamContext:
@@ -288,9 +282,3 @@ class NatsExchange:
     def _take_fault(self) -> Exception | None:
         fault, self._last_fault = self._last_fault, None
         return fault
-
-
-def _cut(outgoing: Outgoing) -> Iterator[bytes]:
-    for index, start in enumerate(range(0, len(outgoing.body), CHUNK)):
-        chunk = outgoing.body[start : start + CHUNK]
-        yield chunk if outgoing.sealer is None else outgoing.sealer.seal(index, chunk)

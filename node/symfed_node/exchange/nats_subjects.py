@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Final
 
 from symfed_node.exchange.base import Wake
 from symfed_wire.documents import Member, NatsAddress
 from symfed_wire.errors import MalformedError
 from symfed_wire.join import NatsGrant
-
-_FEDERATION: Final = "federation"  # in the place of a uuid; no uuid reads like this
+from symfed_wire.names import FEDERATION
 
 
 @dataclass(frozen=True)
@@ -39,7 +37,7 @@ class Subjects:
     @property
     def document(self) -> Place:
         """The federation document's."""
-        return self._place(self._address(_FEDERATION))
+        return self._place(self._address(FEDERATION))
 
     def snapshot(self, member: Member) -> Place:
         """A member's, as the document tells it.
@@ -62,12 +60,12 @@ class Subjects:
             whose, wake = subject.removeprefix(f"{self.grant.ask}."), Wake.ASK
         else:
             whose = subject.split(".")[self.grant.heads.split(".").index("*")]
-            wake = Wake.DOCUMENT if whose == _FEDERATION else Wake.HEAD
+            wake = Wake.DOCUMENT if whose == FEDERATION else Wake.HEAD
         return None if whose == self.peer else wake
 
     def _address(self, who: str) -> NatsAddress:
         return NatsAddress(
-            get=self.grant.get.removesuffix(_FEDERATION) + who, head=self.grant.heads.replace("*", who)
+            get=self.grant.get.removesuffix(FEDERATION) + who, head=self.grant.heads.replace("*", who)
         )
 
     def _place(self, address: NatsAddress) -> Place:

@@ -17,9 +17,10 @@ from symfed_operator.backends.base import (
     WantedFederation,
     WantedMember,
 )
-from symfed_wire.aws_layout import FEDERATION_SENDER, Pointer
+from symfed_wire.aws_layout import Pointer
 from symfed_wire.documents import AwsAddress, Signed
 from symfed_wire.join import AwsGrant, AwsMember
+from symfed_wire.names import FEDERATION
 from symfed_wire.resources import FederationPeer
 
 _log = logging.getLogger(__name__)
@@ -77,7 +78,7 @@ class AwsBackend:
     async def publish_document(self, wanted: WantedFederation, document: Signed) -> None:
         """See `Backend.publish_document`."""
         if await Bucket(self._side, wanted.uid).put_document(document):
-            woken = Pointer(kind="document", federation=wanted.uid, peer=FEDERATION_SENDER)
+            woken = Pointer(kind="document", federation=wanted.uid, peer=FEDERATION)
             await publish(self._side, self._topic(wanted).arn, woken)
 
     async def remove_member(self, wanted: WantedFederation, gone: GoneMember) -> None:

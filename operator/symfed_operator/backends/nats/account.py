@@ -14,6 +14,7 @@ from symfed_operator.backends.nats.jwt import Claims, encode
 from symfed_operator.backends.nats.keys import public_key
 from symfed_wire.documents import NatsAddress
 from symfed_wire.join import NatsGrant
+from symfed_wire.names import FEDERATION
 
 STREAM = "SNAPSHOT"
 DATA = "data"
@@ -25,7 +26,6 @@ DIRECT_GET = f"$JS.API.DIRECT.GET.{STREAM}"
 #: what F may store: documents of some kB, of which the newest are kept
 FEDERATION_MAX_BYTES = 16 << 20
 
-_FEDERATION = "federation"  # in the place of a member's uuid; no uuid reads like this
 _OPERATOR_USER_LIFE = timedelta(minutes=5)
 _NO_LIMITS: dict[str, JsonValue] = {"subs": -1, "data": -1, "payload": -1}
 # Leaf nodes are absent, which means none: they would bring in whole servers.
@@ -56,7 +56,7 @@ def grant(federation: WantedFederation, member: WantedMember, hosts: tuple[str, 
         stream=STREAM,
         data=DATA,
         head=HEAD,
-        get=address_of(_FEDERATION).get,
+        get=address_of(FEDERATION).get,
         heads="head.*",
         ask=ASK,
     )
@@ -95,7 +95,7 @@ def readers_account(federation: WantedFederation, operator: str, issued: datetim
     """Token of the readers' account: it stores nothing and imports from all the others."""
     readers = public_key(federation.seeds.readers_account)
     members = sorted(federation.members, key=lambda member: member.uuid)
-    imports = _imports(readers, _FEDERATION, federation.seeds.account, federation.seeds.signing)
+    imports = _imports(readers, FEDERATION, federation.seeds.account, federation.seeds.signing)
     for member in members:
         imports += _imports(readers, member.uuid, member.seeds.account, member.seeds.signing)
     body: Claims = {

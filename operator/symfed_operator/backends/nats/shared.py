@@ -11,9 +11,8 @@ from symfed_operator.backends.nats.account import ASK, DATA, FEDERATION_MAX_BYTE
 from symfed_operator.backends.nats.streams import Layout
 from symfed_wire.documents import NatsAddress
 from symfed_wire.join import NatsGrant
+from symfed_wire.names import FEDERATION
 
-#: in the place of a member's uuid; no uuid reads like this
-FEDERATION: Final = "federation"
 # Older servers of these two lines crash; what comes after them does not.
 _GOOD_FROM: Final = {(2, 12): 12, (2, 14): 3}
 SUPPORTED: Final = "2.12.12, or 2.14.3 or newer"
