@@ -40,7 +40,9 @@ async def nats_login(kube: Kube, namespace: str, nats: Nats) -> NatsLogin:
         return NatsLogin()
     secret = await _read(kube, namespace, nats.credentials_secret_ref.name)
     used = [way for way in NATS_LOGIN_WAYS if any(_text(secret, key) for key in way)]
-    if len(used) > 1 or not all(_text(secret, key) for way in used for key in way):
+    ca = _text(secret, "ca.crt")
+    is_empty = not used and not ca
+    if is_empty or len(used) > 1 or not all(_text(secret, key) for way in used for key in way):
         raise CredentialsMissingError(
             f"Secret {namespace}/{secret.metadata.name} must have user and password, or token, or nkeySeed, "
             "and nothing else of these"
@@ -50,7 +52,7 @@ async def nats_login(kube: Kube, namespace: str, nats: Nats) -> NatsLogin:
         password=_text(secret, "password"),
         token=_text(secret, "token"),
         nkey_seed=_text(secret, "nkeySeed"),
-        ca=_text(secret, "ca.crt"),
+        ca=ca,
     )
 
 

@@ -43,7 +43,7 @@ async def read(secrets: Secrets) -> NatsLogin:
         ),
         ({"token": "t"}, {"nats_sec_token": "t"}),
         ({"nkeySeed": "SU"}, {"nats_sec_nkey_seed": "SU"}),
-        ({}, {}),
+        ({"ca.crt": "PEM"}, {"nats_tls_ca": "PEM"}),
     ],
 )
 async def test_invitations_carry_the_login(texts: dict[str, str], shown: dict[str, str]) -> None:
@@ -70,3 +70,21 @@ async def test_a_secret_that_is_for_something_else_is_sent_to_nobody(
     with pytest.raises(CredentialsMissingError) as caught:
         await read(Secrets({"token": "hidden"}, **changes))
     assert str(caught.value) == text
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        {},
+        {"username": "u"},
+        {"user": "u"},
+        {"user": "u", "password": ""},
+        {"token": "hidden", "nkeySeed": "SU"},
+    ],
+)
+async def test_a_secret_that_is_no_login_is_told(texts: dict[str, str]) -> None:
+    with pytest.raises(CredentialsMissingError) as caught:
+        await read(Secrets(texts))
+    assert str(caught.value) == (
+        "Secret ns/login must have user and password, or token, or nkeySeed, and nothing else of these"
+    )
