@@ -138,10 +138,18 @@ async def test_what_cannot_be_set_right_is_made_anew(
     await somebody.update_stream(good, sealed=True)
     await federation.side(peer).apply()
     assert await config(somebody, name) == good
-    await somebody.delete_stream(name)
-    await somebody.add_stream(good, storage=StorageType.MEMORY)
-    await federation.side(peer).apply()
-    assert await config(somebody, name) == good
+    others: list[dict[str, object]] = [
+        {"storage": StorageType.MEMORY},
+        {"retention": RetentionPolicy.WORK_QUEUE, "deny_delete": False},
+        {"allow_msg_counter": True, "discard": DiscardPolicy.OLD},
+        {"persist_mode": "async"},
+    ]
+    for other in others:
+        await somebody.delete_stream(name)
+        await somebody.add_stream(good, **other)
+        assert await config(somebody, name) != good
+        await federation.side(peer).apply()
+        assert await config(somebody, name) == good
 
 
 async def test_old_heads_are_dropped(federation: ExternalFederation, somebody: JetStreamContext) -> None:

@@ -26,6 +26,7 @@ _CHECKED = (
     "subjects", "retention", "storage", "discard", "max_msgs", "max_msgs_per_subject", "max_msg_size",
     "max_bytes", "max_age", "num_replicas", "no_ack", "sealed", "deny_purge", "allow_rollup_hdrs",
     "allow_direct", "deny_delete", "mirror", "sources", "republish", "subject_transform",
+    "allow_msg_counter", "discard_new_per_subject", "persist_mode",
 )  # fmt: skip
 # Old heads are of no use; they go rarely, and never all but one, so that a reader between two looks is safe.
 _PRUNE_ABOVE = 1000
@@ -97,7 +98,7 @@ class Stream:
             except NotFoundError:
                 await self._jetstream.add_stream(wanted)
                 return
-            if any(getattr(info.config, field) != getattr(wanted, field) for field in _CHECKED):
+            if any(_value(info.config, field) != _value(wanted, field) for field in _CHECKED):
                 await self._set_right(wanted)
             if (info.state.subjects or {}).get(self._layout.head, 0) > _PRUNE_ABOVE:
                 await self._jetstream.purge_stream(name, subject=self._layout.head, keep=_HEADS_KEPT)
@@ -167,6 +168,11 @@ class Stream:
     @property
     def _what(self) -> str:
         return f"stream {self._layout.name} {self._where}"
+
+
+def _value(config: StreamConfig, field: str) -> object:
+    """Of a property; servers leave out what is false, and some do not know all of them."""
+    return getattr(config, field) or None
 
 
 async def stream_names(jetstream: JetStreamContext, where: str) -> list[str]:
