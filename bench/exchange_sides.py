@@ -43,7 +43,7 @@ class Side(Protocol):
     async def bare_get(self, size: int) -> bytes: ...
 
 
-class AwsSide:
+class OverAws:
     """S3, with boto3's own transfers in threads for what is bare."""
 
     name = "AWS"
@@ -65,7 +65,7 @@ class AwsSide:
 
     @classmethod
     @asynccontextmanager
-    async def opened(cls, folder: Path) -> AsyncIterator["AwsSide"]:
+    async def opened(cls, folder: Path) -> AsyncIterator["OverAws"]:
         with running(AwsServer.ministack(folder)) as server:
             world = new_aws_world(server, folder)
             async with opened_exchanges(world, server.url) as peers:
@@ -108,7 +108,7 @@ class AwsSide:
         return await in_thread(get)
 
 
-class NatsSide:
+class OverNats:
     """A NATS that somebody else runs, with as many messages under way at once for what is bare."""
 
     name = "NATS"
@@ -128,7 +128,7 @@ class NatsSide:
 
     @classmethod
     @asynccontextmanager
-    async def opened(cls, folder: Path) -> AsyncIterator["NatsSide"]:
+    async def opened(cls, folder: Path) -> AsyncIterator["OverNats"]:
         nats = external_server(folder, OPEN)
         with nats.server:
             federation, peers = str(uuid.uuid4()), [new_identity("one"), new_identity("two")]

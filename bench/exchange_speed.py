@@ -17,7 +17,7 @@ from statistics import median
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from exchange_sides import AwsSide, NatsSide, Side
+from exchange_sides import OverAws, OverNats, Side
 from tests.integration.aws_proxy import AwsProxy
 from tests.integration.aws_servers import AwsServer, running
 from tests.integration.node_aws_world import new_aws_world, opened_exchanges
@@ -111,7 +111,7 @@ async def main() -> None:
     shares = []
     print(f"{'':12} {'MiB':>8} {'symfed':>9} {'bare':>9} {'ratio':>7}   MB/s")
     with tempfile.TemporaryDirectory() as folder:
-        for opened in (AwsSide.opened, NatsSide.opened):
+        for opened in (OverAws.opened, OverNats.opened):
             async with opened(Path(folder) / opened.__qualname__) as side:
                 shares += await speeds(side)
         await requests(Path(folder) / "requests")

@@ -8,7 +8,7 @@ from typing import Final
 
 from pydantic import JsonValue
 
-from symfed_api.aws_regions import AwsError, AwsRegions, Region
+from symfed_api.aws_regions import AwsRegions, Region, RegionError
 from symfed_api.caller import Caller
 from symfed_api.gateway import Gateway
 from symfed_wire.aws_errors import AwsReason
@@ -33,7 +33,7 @@ async def start_aws_info(gateway: Gateway, caller: Caller, keys: Mapping[str, Js
 
 
 async def aws_info(asked: AwsInfoMap, endpoint: str | None) -> JsonObject:
-    """What the job's record keeps: an AwsInfo. Raises AwsError."""
+    """What the job's record keeps: an AwsInfo. Raises RegionError."""
     account = await asyncio.to_thread(AwsRegions, asked.credentials, endpoint)
     try:
         if asked.region is not None:
@@ -51,13 +51,13 @@ def sealed_for(caller: Caller, values: Mapping[str, JsonValue]) -> dict[str, Jso
     return others | {_SEALED_NAME: caller.seal(json.dumps(values[_NAME]))}
 
 
-def described(found: Mapping[str, Region | AwsError]) -> JsonObject:
+def described(found: Mapping[str, Region | RegionError]) -> JsonObject:
     """AwsInfo by region. `skipped`, which is ours, says why a region was left out.
 
-    Raises AwsError when all of them were.
+    Raises RegionError when all of them were.
     """
     regions = {_spelled(name): region for name, region in found.items() if isinstance(region, Region)}
-    skipped = {_spelled(name): error for name, error in found.items() if isinstance(error, AwsError)}
+    skipped = {_spelled(name): error for name, error in found.items() if isinstance(error, RegionError)}
     if not regions:
         # Keys that one region knows and allows nothing are right: that is what is to be told.
         raise min(skipped.values(), key=lambda error: error.cause is not AwsReason.ACCESS_DENIED)
@@ -85,14 +85,14 @@ def described(found: Mapping[str, Region | AwsError]) -> JsonObject:
     }
 
 
-async def _read_all(account: AwsRegions) -> dict[str, Region | AwsError]:
+async def _read_all(account: AwsRegions) -> dict[str, Region | RegionError]:
     at_once = asyncio.Semaphore(_AT_ONCE)
 
-    async def read(name: str) -> Region | AwsError:
+    async def read(name: str) -> Region | RegionError:
         async with at_once:
             try:
                 return await _read(account, name)
-            except AwsError as error:
+            except RegionError as error:
                 if error.cause not in _LEFT_OUT:
                     raise
                 return error

@@ -52,7 +52,7 @@ class _Options(TypedDict):
     config: Config
 
 
-class AwsError(SymfedError):
+class RegionError(SymfedError):
     """AWS did not tell what was asked; `cause` is why."""
 
     reason = "AwsFailed"
@@ -111,7 +111,7 @@ class AwsRegions:
         return sorted(set.intersection(*found))
 
     def read(self, region: str) -> Region:
-        """Topics and queues of one region. Raises AwsError, StoppedError."""
+        """Topics and queues of one region. Raises RegionError, StoppedError."""
         where = _Options(region_name=region, endpoint_url=self._endpoint, config=_CONFIG)
         with self._making:
             sns, sqs = self._session.client("sns", **where), self._session.client("sqs", **where)
@@ -119,7 +119,7 @@ class AwsRegions:
         for arn in self._topics(sns, region):
             try:
                 topics[arn] = self._subscriptions(sns, arn, region)
-            except AwsError as error:
+            except RegionError as error:
                 if error.cause is not AwsReason.TOPIC_MISSING:  # deleted since it was listed
                     raise
         return Region(topics, self._queues(sqs, region))
@@ -167,7 +167,7 @@ class AwsRegions:
 
     @contextmanager
     def _told(self, service: str, operation: str, region: str) -> Iterator[None]:
-        """Raise AwsError for whatever the calls in the block end with."""
+        """Raise RegionError for whatever the calls in the block end with."""
         self._check_wanted()
         try:
             yield
@@ -182,7 +182,7 @@ class AwsRegions:
 
 def _fail(reason: AwsReason, service: str, operation: str, region: str, cause: str) -> NoReturn:
     words = _WORDS.get(reason, "{cause}")
-    raise AwsError(reason, words.format(action=action_of(service, operation), region=region, cause=cause))
+    raise RegionError(reason, words.format(action=action_of(service, operation), region=region, cause=cause))
 
 
 def keep_keys_out_of_logs() -> None:

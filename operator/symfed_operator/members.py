@@ -157,7 +157,7 @@ async def _identity(
 ) -> Identity | None:
     if peer.spec.remote is None:
         stored = await context.records.find(peer_record_name(peer.metadata.uid), PeerRecord)
-        aws = backend.side_of(peer, federation.spec.name)
+        aws = backend.place_of(peer, federation.spec.name)
         return None if stored is None else hosted_identity(peer, stored.record, aws)
     identity = remote_identity(peer, peer.spec.remote)
     if (identity.aws if federation.spec.aws else identity.users) is None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from symfed_api.aws_info import aws_info
-from symfed_api.aws_regions import AwsError, AwsRegions
+from symfed_api.aws_regions import AwsRegions, RegionError
 from symfed_wire.federation_map import parse_aws_info_map
 from tests.integration.servers import free_port
 
@@ -128,20 +128,20 @@ WORDS = [
 
 @pytest.mark.parametrize(("answer", "text"), WORDS, ids=[text[:40] for _, text in WORDS])
 async def test_a_refusal_is_told_in_words(answer: tuple[int, str, str], text: str) -> None:
-    with refusing((REGION, *answer)) as url, pytest.raises(AwsError) as caught:
+    with refusing((REGION, *answer)) as url, pytest.raises(RegionError) as caught:
         await look_up(url, aws_region=REGION)
     assert str(caught.value) == text
 
 
 async def test_a_refusal_of_queues_names_their_action() -> None:
     denied = (REGION, 400, "AccessDeniedException", "Access denied.")
-    with refusing(denied, service="sqs") as url, pytest.raises(AwsError) as caught:
+    with refusing(denied, service="sqs") as url, pytest.raises(RegionError) as caught:
         await look_up(url, aws_region=REGION)
     assert str(caught.value) == "sqs:ListQueues is not allowed on eu-central-1"
 
 
 async def test_who_does_not_answer_is_told() -> None:
-    with pytest.raises(AwsError) as caught:
+    with pytest.raises(RegionError) as caught:
         await look_up(f"http://127.0.0.1:{free_port()}", aws_region=REGION)
     assert str(caught.value) == (
         "AWS does not answer sns:ListTopics in eu-central-1 (EndpointConnectionError): is the region right?"
@@ -160,12 +160,18 @@ async def test_regions_that_the_account_does_not_use_are_left_out() -> None:
 async def test_keys_that_no_region_takes_fail_and_a_region_that_is_throttled_does() -> None:
     names = AwsRegions({"accessKeyId": "A", "secretAccessKey": "S"}, None).names()
     everywhere = [(name, *UNKNOWN) for name in names]
-    with refusing(*everywhere) as url, pytest.raises(AwsError, match="AWS does not know these keys in"):
+    with (
+        refusing(*everywhere) as url,
+        pytest.raises(RegionError, match="AWS does not know these keys in"),
+    ):
         await look_up(url)
     with (
         refusing(*everywhere[1:], (names[0], *DENIED)) as url,
-        pytest.raises(AwsError, match="is not allowed"),
+        pytest.raises(RegionError, match="is not allowed"),
     ):
         await look_up(url)
-    with refusing(("eu-west-1", 400, "Throttling", "")) as url, pytest.raises(AwsError, match="in eu-west-1"):
+    with (
+        refusing(("eu-west-1", 400, "Throttling", "")) as url,
+        pytest.raises(RegionError, match="in eu-west-1"),
+    ):
         await look_up(url)

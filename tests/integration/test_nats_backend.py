@@ -8,7 +8,7 @@ from pathlib import Path
 import nats.errors
 import pytest
 
-from symfed_operator.backends.nats.backend import address_of
+from symfed_operator.backends.nats.account import address_of
 from symfed_operator.backends.nats.keys import (
     public_key,
 )

@@ -16,8 +16,8 @@ from symfed_operator.backends.base import (
     NoCapacityError,
     UnreachableError,
 )
-from symfed_operator.backends.nats.account import account_without_storage
-from symfed_operator.backends.nats.backend import NatsBackend, NatsSettings, address_of
+from symfed_operator.backends.nats.account import account_without_storage, address_of
+from symfed_operator.backends.nats.backend import NatsBackend, NatsSettings
 from symfed_operator.backends.nats.connection import account_connection
 from symfed_operator.backends.nats.jwt import decode, encode
 from symfed_operator.backends.nats.keys import (

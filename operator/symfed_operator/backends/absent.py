@@ -28,8 +28,8 @@ class AbsentBackend:
         """As if there were one."""
         return address_of(member.uuid)
 
-    def side_of(self, peer: FederationPeer, federation_name: str) -> None:
-        """See `Backend.side_of`."""
+    def place_of(self, peer: FederationPeer, federation_name: str) -> None:
+        """See `Backend.place_of`."""
 
     async def apply(self, wanted: WantedFederation) -> Applied:
         """Raises NotSupportedError."""

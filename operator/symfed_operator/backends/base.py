@@ -153,14 +153,14 @@ class Applied:
 class Backend(Protocol):
     """The admin's side. Level-based: each call observes first and changes only what differs.
 
-    Every call but `address_of` and `side_of` may raise BackendError.
+    Every call but `address_of` and `place_of` may raise BackendError.
     """
 
     def address_of(self, federation: str, member: WantedMember) -> Address:
         """Where the others find a member; `federation` is the uid of the Federation object."""
         ...
 
-    def side_of(self, peer: FederationPeer, federation_name: str) -> AwsMember | None:
+    def place_of(self, peer: FederationPeer, federation_name: str) -> AwsMember | None:
         """The place on AWS of a peer that is hosted here; None where there is no such thing."""
         ...
 

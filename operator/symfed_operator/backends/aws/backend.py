@@ -42,8 +42,8 @@ class AwsBackend:
             prefix=peer_prefix(federation, member.uuid),
         )
 
-    def side_of(self, peer: FederationPeer, federation_name: str) -> AwsMember | None:
-        """See `Backend.side_of`: it shares the admin's side unless it has its own."""
+    def place_of(self, peer: FederationPeer, federation_name: str) -> AwsMember | None:
+        """See `Backend.place_of`: it shares the admin's side unless it has its own."""
         own = peer.spec.aws
         if own is not None:
             return aws_member(own, own.account_id, federation_name, peer)

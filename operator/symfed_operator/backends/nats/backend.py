@@ -34,8 +34,6 @@ from symfed_operator.backends.nats.system import Storage, SystemUser
 from symfed_wire.documents import NatsAddress, Signed
 from symfed_wire.resources import FederationPeer
 
-__all__ = ["NatsBackend", "NatsSettings", "address_of"]
-
 _AT_ONCE = 8  # connections of one federation to its accounts
 _LEAST_BYTES = 1  # an account without any has no JetStream
 
@@ -93,8 +91,8 @@ class NatsBackend:
         """See `Backend.address_of`."""
         return address_of(member.uuid)
 
-    def side_of(self, peer: FederationPeer, federation_name: str) -> None:
-        """See `Backend.side_of`."""
+    def place_of(self, peer: FederationPeer, federation_name: str) -> None:
+        """See `Backend.place_of`."""
 
     async def apply(self, wanted: WantedFederation) -> Applied:
         """See `Backend.apply`."""

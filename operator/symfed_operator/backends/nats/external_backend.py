@@ -30,8 +30,8 @@ class ExternalNatsBackend:
         """See `Backend.address_of`."""
         return address_of(federation, member.uuid)
 
-    def side_of(self, peer: FederationPeer, federation_name: str) -> None:
-        """See `Backend.side_of`."""
+    def place_of(self, peer: FederationPeer, federation_name: str) -> None:
+        """See `Backend.place_of`."""
 
     async def apply(self, wanted: WantedFederation) -> Applied:
         """See `Backend.apply`."""
