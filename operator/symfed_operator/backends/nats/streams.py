@@ -26,7 +26,7 @@ _CHECKED = (
     "subjects", "retention", "storage", "discard", "max_msgs", "max_msgs_per_subject", "max_msg_size",
     "max_bytes", "max_age", "num_replicas", "no_ack", "sealed", "deny_purge", "allow_rollup_hdrs",
     "allow_direct", "deny_delete", "mirror", "sources", "republish", "subject_transform",
-    "allow_msg_counter", "discard_new_per_subject", "persist_mode",
+    "discard_new_per_subject", "persist_mode",
 )  # fmt: skip
 # Old heads are of no use; they go rarely, and never all but one, so that a reader between two looks is safe.
 _PRUNE_ABOVE = 1000
