@@ -12,6 +12,7 @@ from symfed_api.aws_regions import AwsRegions, Region, RegionError
 from symfed_api.caller import Caller
 from symfed_api.gateway import Gateway
 from symfed_wire.aws_errors import AwsReason
+from symfed_wire.backend_keys import spelled_region
 from symfed_wire.federation_map import AwsInfoMap, parse_aws_info_map
 from symfed_wire.kube import JsonObject
 
@@ -56,8 +57,8 @@ def described(found: Mapping[str, Region | RegionError]) -> JsonObject:
 
     Raises RegionError when all of them were.
     """
-    regions = {_spelled(name): region for name, region in found.items() if isinstance(region, Region)}
-    skipped = {_spelled(name): error for name, error in found.items() if isinstance(error, RegionError)}
+    regions = {spelled_region(name): region for name, region in found.items() if isinstance(region, Region)}
+    skipped = {spelled_region(name): error for name, error in found.items() if isinstance(error, RegionError)}
     if not regions:
         # Keys that one region knows and allows nothing are right: that is what is to be told.
         raise min(skipped.values(), key=lambda error: error.cause is not AwsReason.ACCESS_DENIED)
@@ -103,7 +104,3 @@ async def _read_all(account: AwsRegions) -> dict[str, Region | RegionError]:
 
 async def _read(account: AwsRegions, name: str) -> Region:
     return await asyncio.get_running_loop().run_in_executor(_THREADS, account.read, name)
-
-
-def _spelled(region: str) -> str:
-    return region.upper().replace("-", "_")

@@ -15,6 +15,7 @@ from symfed_api.errors import BadRequestError, BlockedError, NotReadyError, NotS
 from symfed_api.gateway import Gateway
 from symfed_api.objects import find_federation, find_secret, get_project, poll, secret_text
 from symfed_api.readiness import is_blocked
+from symfed_wire.backend_keys import spelled_region
 from symfed_wire.federation_map import InviteMap, parse_invite_map
 from symfed_wire.invitation import seal_invitation, seal_invitation_v2
 from symfed_wire.kube import CONFIG_MAPS, Kube
@@ -90,7 +91,8 @@ def invitation_keys(ready: ReadyFederation, url: str, token: str, own_hosts: str
         keys["nats_stream_max_memory"] = str(parse_quantity(spec.nats.stream_max_bytes))
         keys |= ready.keys.nats_login
     if spec.aws is not None:
-        keys |= {"aws_topic_arn": status.topic_arn or "", "aws_topic_region": spec.aws.region}
+        keys["aws_topic_arn"] = status.topic_arn or ""
+        keys["aws_topic_region"] = spelled_region(spec.aws.region)
     if spec.encrypt_messages:
         keys["fed_encrypt"] = "true"
     if spec.secure_sum:

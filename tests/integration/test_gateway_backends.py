@@ -76,7 +76,7 @@ def test_an_invitation_on_aws_waits_for_the_topic(tenant: Tenant) -> None:
     assert text_of(ask(tenant)) == (503, "Federation iris has no topic for its invitations yet")
     tenant.set_status("federations", "iris", topicArn=TOPIC)
     keys = opened(ask(tenant))
-    assert (keys["aws_topic_arn"], keys["aws_topic_region"]) == (TOPIC, "eu-central-1")
+    assert (keys["aws_topic_arn"], keys["aws_topic_region"]) == (TOPIC, "EU_CENTRAL_1")
     assert not any(key.startswith("nats_") or "hidden" in str(value) for key, value in keys.items())
 
     info = tenant.call("GET", "/fedml/p1/info")

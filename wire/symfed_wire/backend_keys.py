@@ -128,6 +128,11 @@ def aws_region(keys: MapKeys, key: str, text: str) -> str:
     return region
 
 
+def spelled_region(region: str) -> str:
+    """A region as the contract's clients spell it: `US_EAST_1`."""
+    return region.upper().replace("-", "_")
+
+
 def check_topic(keys: MapKeys, problem: str) -> None:
     """An invitation's keys of AWS; the region has two names. `problem` is what is said of a missing one."""
     keys.matching("aws_topic_arn", _TOPIC_ARN, "a topic's ARN", problem)

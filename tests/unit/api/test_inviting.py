@@ -52,7 +52,7 @@ def test_somebody_elses_nats_goes_with_its_login() -> None:
 
 
 def test_a_federation_on_aws_tells_its_topic() -> None:
-    topic = {"aws_topic_arn": TOPIC, "aws_topic_region": "eu-central-1"}
+    topic = {"aws_topic_arn": TOPIC, "aws_topic_region": "EU_CENTRAL_1"}
     assert keys_of(federation(TOPIC, aws=AWS)) == COMMON | topic
 
 
