@@ -14,6 +14,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
+import pytest
+from botocore.retries.standard import ExponentialBackoff
+
 _HOP = {"connection", "transfer-encoding", "content-length", "keep-alive", "date", "server"}
 _HANG_SECONDS: Final = 30.0
 _S3: Final = (
@@ -71,6 +74,11 @@ class _Fault:
     times: int
     path: str = ""
     accepts: Callable[[Message], bool] = lambda headers: False
+
+
+def shorten_pauses(patch: pytest.MonkeyPatch) -> None:
+    """boto3 waits some seconds before it repeats a request; here it does not."""
+    patch.setattr(ExponentialBackoff, "delay_amount", lambda *_: 0.05)
 
 
 class AwsProxy:

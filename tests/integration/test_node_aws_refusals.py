@@ -10,7 +10,7 @@ from symfed_node.exchange.aws_faults import AwsError
 from symfed_node.exchange.base import RefusedError, ReplacedError, Wake
 from symfed_wire.aws_errors import AwsReason
 from symfed_wire.aws_layout import HEAD_OBJECT, Pointer
-from tests.integration.aws_proxy import AwsProxy, Broken, Refusal
+from tests.integration.aws_proxy import AwsProxy, Broken, Refusal, shorten_pauses
 from tests.integration.aws_servers import ADMIN_ACCOUNT, PEER_ACCOUNT, AwsServer
 from tests.integration.node_aws_world import (
     AwsExchanges,
@@ -37,7 +37,8 @@ REFUSALS = [
 
 
 @pytest.fixture
-def proxy(ministack: AwsServer) -> Iterator[AwsProxy]:
+def proxy(ministack: AwsServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[AwsProxy]:
+    shorten_pauses(monkeypatch)
     with AwsProxy(ministack.url).running() as running:
         yield running
 
