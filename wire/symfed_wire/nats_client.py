@@ -1,11 +1,11 @@
-"""What node and operator share of a NATS connection: how one logs in, and what its TLS says when it fails.
+"""What node and operator share of a NATS connection: how it is made, and what is said when it is not.
 
 Only these two have nats-py; nothing else in wire imports this file.
 """
 
 import asyncio
 import ssl
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any, Final, TypedDict
 
@@ -61,7 +61,82 @@ class CautiousClient(Client):
             raise nats.errors.Error("the server ends the connection without a word")
 
 
-async def let_go(connection: Client) -> None:
+class NotConnectedError(Exception):
+    """No connection was made; `faults` is what the client and the servers said, in order."""
+
+    def __init__(self, faults: Sequence[Exception]) -> None:
+        super().__init__()
+        self.faults = faults
+
+    def says(self, *words: str) -> bool:
+        """Whether one of the faults has one of these words, in lower case."""
+        return any(word in str(fault).lower() for fault in self.faults for word in words)
+
+    def cause(self, seconds: float) -> str:
+        """Why, where it is no refusal, and what to do about TLS; `seconds` had it time."""
+        # What the last host that was tried said tells more than "no servers available", which comes after it.
+        told = [
+            fault for fault in self.faults if not isinstance(fault, nats.errors.NoServersError | TimeoutError)
+        ]
+        return tls_fault(told) or (f"{told[-1]}" if told else f"no answer within {seconds:g} s")
+
+
+async def connect(
+    hosts: tuple[str, ...],
+    login: LoginOptions,
+    *,
+    name: str,
+    inbox: str,
+    seconds: float,
+    on_error: Callable[[Exception], None],
+    on_closed: Callable[[], None] = lambda: None,
+    ping_seconds: int = 120,
+) -> Client:
+    """A connection that is not renewed behind the caller's back, so that refused credentials fail at once.
+
+    Args:
+        name: the client's, for who looks at the server.
+        inbox: the subject below which answers come.
+        seconds: for all of it, over all hosts.
+        on_error: what the server says beside its answers, also later: that something is not allowed.
+        ping_seconds: a connection that is dead without a word is noticed within twice this.
+
+    Raises NotConnectedError.
+    """
+    faults: list[Exception] = []
+
+    async def note(fault: Exception) -> None:
+        faults.append(fault)
+        on_error(fault)
+
+    async def closed() -> None:
+        on_closed()
+
+    connection = CautiousClient()
+    try:
+        async with asyncio.timeout(seconds):
+            await connection.connect(
+                list(hosts),
+                **login,
+                inbox_prefix=inbox,
+                name=name,
+                allow_reconnect=False,
+                max_reconnect_attempts=1,  # one try a host; the client would else try for minutes
+                reconnect_time_wait=0,
+                ping_interval=ping_seconds,
+                error_cb=note,
+                closed_cb=closed,
+            )
+    except (nats.errors.Error, OSError, TimeoutError) as error:
+        await _let_go(connection)
+        raise NotConnectedError([*faults, error]) from error
+    except BaseException:
+        await _let_go(connection)
+        raise
+    return connection
+
+
+async def _let_go(connection: Client) -> None:
     """Close a connection that was not made.
 
     nats-py waits for ever for that if TLS has failed, and fails itself if an address was none at all.

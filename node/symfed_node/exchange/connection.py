@@ -1,19 +1,17 @@
 """Connections to NATS that say in words why they fail."""
 
-import asyncio
 import base64
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from secrets import token_hex
 
-import nats.errors
 import nkeys
 from nats.aio.client import Client
 
 from symfed_node.exchange.base import ExchangeError, LoginRefusedError, RefusedError
 from symfed_wire.join import NatsGrant
-from symfed_wire.nats_client import CautiousClient, LoginOptions, let_go, login_options, tls_fault
+from symfed_wire.nats_client import LoginOptions, NotConnectedError, connect, login_options
 from symfed_wire.node_config import NatsLogin, PeerSecrets
 
 log = logging.getLogger(__name__)
@@ -59,7 +57,7 @@ async def dial(
     on_error: Callable[[Exception], None],
     on_closed: Callable[[], None],
 ) -> Client:
-    """A connection that is not renewed behind the caller's back, so that refused credentials fail at once.
+    """A connection of one of the peer's users; see `connect`.
 
     Raises:
         RefusedError: the server does not accept the user that this peer was granted.
@@ -67,43 +65,24 @@ async def dial(
         ExchangeError: none answers, or not in a way that can be trusted.
         MalformedError: the login has not the form that it must have.
     """
-    options = user.options()
-    faults: list[Exception] = []
 
-    async def note(fault: Exception) -> None:
-        faults.append(fault)
+    def note(fault: Exception) -> None:
         log.warning("NATS, %s: %s", user.role, fault)
         on_error(fault)
 
-    connection = CautiousClient()
     try:
-        async with asyncio.timeout(_CONNECT_SECONDS):
-            await connection.connect(
-                list(hosts),
-                **options,
-                inbox_prefix=user.inbox,
-                name=f"symfed-node {user.role}",
-                allow_reconnect=False,
-                max_reconnect_attempts=1,  # one try a host; the client would else try for minutes
-                reconnect_time_wait=0,
-                ping_interval=_PING_SECONDS,
-                error_cb=note,
-                closed_cb=_as_callback(on_closed),
-            )
-    except (nats.errors.Error, OSError, TimeoutError) as error:
-        await let_go(connection)
-        raise _in_words([*faults, error], hosts, user) from error
-    except BaseException:
-        await let_go(connection)
-        raise
-    return connection
-
-
-def _as_callback(function: Callable[[], None]) -> Callable[[], Awaitable[None]]:
-    async def callback() -> None:
-        function()
-
-    return callback
+        return await connect(
+            hosts,
+            user.options(),
+            name=f"symfed-node {user.role}",
+            inbox=user.inbox,
+            seconds=_CONNECT_SECONDS,
+            on_error=note,
+            on_closed=on_closed,
+            ping_seconds=_PING_SECONDS,
+        )
+    except NotConnectedError as error:
+        raise _in_words(error, ", ".join(hosts), user) from error
 
 
 def _sign(seed: str, nonce: str) -> bytes:
@@ -111,9 +90,8 @@ def _sign(seed: str, nonce: str) -> bytes:
     return base64.b64encode(signature)
 
 
-def _in_words(faults: list[Exception], hosts: tuple[str, ...], user: User) -> ExchangeError:
-    where = ", ".join(hosts)
-    if any(refusal in str(fault).lower() for fault in faults for refusal in _REFUSALS):
+def _in_words(error: NotConnectedError, where: str, user: User) -> ExchangeError:
+    if error.says(*_REFUSALS):
         if user.is_granted:
             return RefusedError(
                 f"NATS at {where} refuses this peer's {user.role}: it was removed, or its grant is old"
@@ -122,6 +100,4 @@ def _in_words(faults: list[Exception], hosts: tuple[str, ...], user: User) -> Ex
             f"NATS at {where} refuses the federation's credentials: the admin must set right the Secret of "
             "spec.nats.credentialsSecretRef; a peer that was invited with others must be made again"
         )
-    told = [fault for fault in faults if not isinstance(fault, nats.errors.NoServersError | TimeoutError)]
-    cause = tls_fault(told) or (f"{told[-1]}" if told else f"no answer within {_CONNECT_SECONDS:g} s")
-    return ExchangeError(f"NATS at {where} cannot be reached: {cause}")
+    return ExchangeError(f"NATS at {where} cannot be reached: {error.cause(_CONNECT_SECONDS)}")

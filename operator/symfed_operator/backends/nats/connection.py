@@ -1,13 +1,11 @@
 """Connections to NATS that say in words why they fail."""
 
-import asyncio
 import base64
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from secrets import token_hex
 
-import nats.errors
 from nats.aio.client import Client
 
 from symfed_operator.backends.base import (
@@ -18,7 +16,7 @@ from symfed_operator.backends.base import (
 )
 from symfed_operator.backends.nats.account import operator_user
 from symfed_operator.backends.nats.keys import new_user_seed, public_key, sign
-from symfed_wire.nats_client import CautiousClient, LoginOptions, let_go, tls_fault
+from symfed_wire.nats_client import LoginOptions, NotConnectedError, connect, tls_fault
 
 _REFUSED = "authorization violation"
 _FULL = "maximum account active connections"
@@ -41,7 +39,7 @@ async def dial(
     timeout: float,
     on_error: Callable[[Exception], None] = lambda fault: None,
 ) -> Client:
-    """A connection that is not renewed behind the caller's back, so that refused credentials fail at once.
+    """A connection for one purpose; see `connect`.
 
     Args:
         login: see `made_user` and `login_options`.
@@ -55,32 +53,13 @@ async def dial(
         TooManyConnectionsError: the account has all the connections that it may have.
         UnreachableError: no server answers.
     """
-    faults: list[Exception] = []
-
-    async def note(fault: Exception) -> None:
-        faults.append(fault)
-        on_error(fault)
-
-    connection = CautiousClient()
+    inbox = f"_INBOX.{token_hex(16)}"  # in a shared account nobody is to guess it
     try:
-        async with asyncio.timeout(timeout):
-            await connection.connect(
-                list(hosts),
-                **login,
-                inbox_prefix=f"_INBOX.{token_hex(16)}",  # in a shared account nobody is to guess it
-                name="symfed-operator",
-                allow_reconnect=False,
-                max_reconnect_attempts=1,  # one try a host; the client would else try for minutes
-                reconnect_time_wait=0,
-                error_cb=note,
-            )
-    except (nats.errors.Error, OSError, TimeoutError) as error:
-        await let_go(connection)
-        raise _in_words([*faults, error], hosts, who, hint, timeout) from error
-    except BaseException:
-        await let_go(connection)
-        raise
-    return connection
+        return await connect(
+            hosts, login, name="symfed-operator", inbox=inbox, seconds=timeout, on_error=on_error
+        )
+    except NotConnectedError as error:
+        raise _in_words(error, ", ".join(hosts), who, hint, timeout) from error
 
 
 @asynccontextmanager
@@ -104,22 +83,17 @@ async def account_connection(
         await connection.close()
 
 
-def _in_words(
-    faults: list[Exception], hosts: tuple[str, ...], who: str, hint: str, timeout: float
-) -> BackendError:
-    where = ", ".join(hosts)
-    if any(_REFUSED in str(fault).lower() for fault in faults):
+def _in_words(error: NotConnectedError, where: str, who: str, hint: str, timeout: float) -> BackendError:
+    if error.says(_REFUSED):
         return AuthorizationFailedError(f"NATS at {where} refuses {who}. {hint}")
-    if any(_FULL in str(fault).lower() for fault in faults):
+    if error.says(_FULL):
         return TooManyConnectionsError(
             f"NATS at {where} takes no more connections for {who}: the account has as many as it may. "
             "The member holds them, by its node or by something else with its keys: stop that, or remove it"
         )
-    # What the last host that was tried said tells more than "no servers available", which comes after it.
-    told = [fault for fault in faults if not isinstance(fault, nats.errors.NoServersError | TimeoutError)]
-    if fault := tls_fault(told):
+    if fault := tls_fault(error.faults):
         return UnreachableError(f"NATS at {where} cannot be reached: {fault}")
-    cause = f"{told[-1]}" if told else f"no answer within {timeout:g} s"
+    cause = error.cause(timeout)
     return UnreachableError(
         f"NATS at {where} cannot be reached: {cause}. Check that the server runs and the address is right"
     )
