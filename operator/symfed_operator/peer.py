@@ -87,7 +87,7 @@ async def _reconcile_remote(context: Context, peer: FederationPeer) -> float | N
             remote_identity(peer, peer.spec.remote)
         stored = await context.records.find(member_record_name(peer.metadata.uid), MemberRecord)
     if stored is not None and stored.record.answer is not None:
-        granted = true("Granted", "Granted", "the member's account and users are made")
+        granted = true("Granted", "Granted", "the member has its place, and its operator may fetch the grant")
     else:
         granted = false("Granted", "AwaitingFederation", "its Federation has not granted it yet")
         key = federation_key(peer)
