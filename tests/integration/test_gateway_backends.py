@@ -167,10 +167,15 @@ def test_a_member_on_aws_is_let_in_with_its_place(tenant: Tenant) -> None:
         "queueArn": "arn:aws:sqs:us-east-1:210987654321:iris_p2",
     }
     granted = JoinAnswer(
-        federation="fed-uid",
+        federation="5f0c6a52-6e5e-4b3f-9d1f-1f0b7c3d2a11",
         document_key=DOCUMENT_KEY,
         document=Signed(payload="", key="", sig=""),
-        aws=AwsGrant(topic_arn=TOPIC, region="eu-central-1", bucket="rows", prefix="fed-uid/"),
+        aws=AwsGrant(
+            topic_arn=TOPIC,
+            region="eu-central-1",
+            bucket="rows",
+            prefix="5f0c6a52-6e5e-4b3f-9d1f-1f0b7c3d2a11/",
+        ),
     )
     tenant.put_secret(f"remote-{UUID}-grant", {"join.json": granted.model_dump_json()})
     answer = redeem(invitation, request_of("aws"))

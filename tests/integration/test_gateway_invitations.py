@@ -108,7 +108,12 @@ def grant() -> JoinAnswer:
         ask="ask",
     )
     document = Signed(payload="", key="", sig="")
-    return JoinAnswer(federation="fed-uid", document_key=DOCUMENT_KEY, document=document, nats=nats)
+    return JoinAnswer(
+        federation="5f0c6a52-6e5e-4b3f-9d1f-1f0b7c3d2a11",
+        document_key=DOCUMENT_KEY,
+        document=document,
+        nats=nats,
+    )
 
 
 def test_a_token_lets_one_peer_in_and_out_again(tenant: Tenant) -> None:

@@ -28,9 +28,9 @@ class SignatureError(SymfedError):
 
 def _canonical_uuid(text: str) -> str:
     try:
-        canonical = str(uuid.UUID(text))
+        canonical: str | None = str(uuid.UUID(text))
     except ValueError:
-        canonical = ""
+        canonical = None
     if canonical != text:
         raise ValueError("not a uuid in canonical lower case")
     return text
@@ -61,6 +61,10 @@ _PROBE = X25519PrivateKey.from_private_bytes(bytes(range(32)))
 PeerUuid = Annotated[str, AfterValidator(_canonical_uuid)]
 PublicKey = Annotated[str, AfterValidator(_public_key)]
 SealingKey = Annotated[str, AfterValidator(_sealing_key)]
+# What another party says about AWS becomes ARNs in policies, and hosts.
+AwsAccountId = Annotated[str, Field(pattern=r"^[0-9]{12}$")]
+AwsRegion = Annotated[str, Field(pattern=r"^[a-z]{2,}(-[a-z]+)+-[0-9]+$", max_length=32)]
+BucketName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
 # Exact in every JSON reader; Python cannot even write the sum of two numbers of 4,300 digits.
 Whole = Annotated[int, Field(ge=0, lt=1 << 53)]
 
@@ -89,9 +93,9 @@ class NatsAddress(WireModel):
 class AwsAddress(WireModel):
     """Where readers get a member's snapshot on AWS."""
 
-    account_id: str
-    region: str
-    bucket: str
+    account_id: AwsAccountId
+    region: AwsRegion
+    bucket: BucketName
     prefix: str
 
 

@@ -1,11 +1,21 @@
 """The join handshake between a peer's operator and the admin's gateway (federation.md)."""
 
 import base64
-from typing import Literal, Self, TypeVar
+from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
-from symfed_wire.documents import PeerUuid, PublicKey, SealingKey, Signed, WireModel, describe_faults
+from symfed_wire.documents import (
+    AwsAccountId,
+    AwsRegion,
+    BucketName,
+    PeerUuid,
+    PublicKey,
+    SealingKey,
+    Signed,
+    WireModel,
+    describe_faults,
+)
 from symfed_wire.errors import MalformedError
 from symfed_wire.sealing import seal, unseal
 
@@ -22,10 +32,10 @@ class NatsUserKeys(WireModel):
 class AwsMember(WireModel):
     """A joining peer's own side on AWS."""
 
-    account_id: str
-    region: str
-    bucket: str
-    queue_arn: str
+    account_id: AwsAccountId
+    region: AwsRegion
+    bucket: BucketName
+    queue_arn: Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:sqs:\S+$", max_length=2048)]
 
 
 class JoinRequest(WireModel):
@@ -73,21 +83,32 @@ class AwsGrant(WireModel):
     `prefix` is `<federation uid>/`; a member's own keys begin with the prefix of its address in the document.
     """
 
-    topic_arn: str
-    region: str
-    bucket: str
+    topic_arn: Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]+$")]
+    region: AwsRegion
+    bucket: BucketName
     prefix: str
 
 
 class JoinAnswer(WireModel):
-    """What the admin grants. `document_key` is as trusted as the invitation that sealed it."""
+    """What the admin grants. `document_key` is as trusted as the invitation that sealed it.
+
+    `federation` is a uuid, and nothing else: a peer lets others read what is below it in its own bucket.
+    """
 
     v: Literal[1] = 1
-    federation: str
+    federation: PeerUuid
     document_key: PublicKey
     document: Signed
     nats: NatsGrant | None = None
     aws: AwsGrant | None = None
+
+    @model_validator(mode="after")
+    def _one_prefix(self) -> Self:
+        if self.aws is not None and self.aws.prefix != f"{self.federation}/":
+            raise ValueError(
+                f"aws.prefix is {self.aws.prefix!r} and must be the federation's uid and a slash"
+            )
+        return self
 
 
 class CreatePolicies(WireModel):

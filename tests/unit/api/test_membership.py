@@ -63,12 +63,20 @@ def aws_request(**changes: str) -> JoinRequest:
     return request().model_copy(update=update)
 
 
-@pytest.mark.parametrize("key", ["account_id", "region", "bucket", "queue_arn"])
-def test_a_claim_is_for_one_place_on_aws(key: str) -> None:
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"account_id": "2" * 12},
+        {"region": "us-east-2"},
+        {"bucket": "another"},
+        {"queue_arn": "arn:aws:sqs:another"},
+    ],
+)
+def test_a_claim_is_for_one_place_on_aws(other: dict[str, str]) -> None:
     own = claim(UUID, keys_digest(aws_request()))
     check_claim(own, aws_request(), NOW)
     with pytest.raises(InvitationRefusedError, match=r"^Invitation refused$"):
-        check_claim(own, aws_request(**{key: "another"}), NOW)
+        check_claim(own, aws_request(**other), NOW)
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ def test_an_address_of_another_form_is_refused(address: NatsAddress) -> None:
 
 
 def test_an_address_of_another_backend_is_refused() -> None:
-    aws = AwsAddress(account_id="1" * 12, region="eu-west-1", bucket="b", prefix="p/")
+    aws = AwsAddress(account_id="1" * 12, region="eu-west-1", bucket="bucket", prefix="p/")
     with pytest.raises(MalformedError, match=f"has no NATS address of peer {OTHER}"):
         Subjects(OWN, MANAGED).snapshot(_member(aws=aws))
 

@@ -23,11 +23,12 @@ SEALING = X25519PrivateKey.generate()
 IDENTITY_KEY = base64.b64encode(bytes(32)).decode()
 UUIDS = [f"00000000-0000-4000-8000-00000000000{number}" for number in range(1, 4)]
 RECORD = new_federation_record(FederationSeeds("a", "s", "r"))
+UID = "5f0c6a52-6e5e-4b3f-9d1f-1f0b7c3d2a11"
 
 
 def _federation(**spec: JsonValue) -> Federation:
     body: Mapping[str, JsonValue] = {"name": "f1", "schedule": "m1", "nats": {"managed": {}}, **spec}
-    return Federation.model_validate({"metadata": {"name": "f1", "uid": "u1"}, "spec": body})
+    return Federation.model_validate({"metadata": {"name": "f1", "uid": UID}, "spec": body})
 
 
 def _member(number: int, *, is_hosted: bool = False, sealing: X25519PrivateKey = SEALING) -> ActiveMember:
@@ -50,7 +51,7 @@ def _document(record: FederationRecord) -> FederationDocument:
 def test_first_document() -> None:
     assert read_document(RECORD) is None
     document = _document(_next(RECORD, _member(1), _member(0, is_hosted=True)))
-    assert (document.version, document.issued, document.federation) == (1, "2026-01-02T03:04:05Z", "u1")
+    assert (document.version, document.issued, document.federation) == (1, "2026-01-02T03:04:05Z", UID)
     assert [(m.uuid, m.admin, m.state) for m in document.members] == [
         (UUIDS[0], True, "active"),
         (UUIDS[1], False, "active"),
@@ -99,7 +100,7 @@ def _opened(record: FederationRecord, uuid: str) -> dict[int, bytes]:
     """The keys that a member gets, by generation."""
     return {
         key.generation: unseal_to(
-            key.sealed_for[uuid], SEALING, f"symfed/federation-key/v1|u1|{key.generation}|{uuid}"
+            key.sealed_for[uuid], SEALING, f"symfed/federation-key/v1|{UID}|{key.generation}|{uuid}"
         )
         for key in _document(record).keys
         if uuid in key.sealed_for
@@ -176,7 +177,7 @@ def _grant(jwt: str) -> NatsGrant:
 
 def _answer(record: FederationRecord, grant: NatsGrant) -> JoinAnswer:
     assert record.document is not None
-    return JoinAnswer(federation="u1", document_key=record.document_key, document=record.document, nats=grant)
+    return JoinAnswer(federation=UID, document_key=record.document_key, document=record.document, nats=grant)
 
 
 def test_records_do_not_show_their_secrets_in_seeds() -> None:

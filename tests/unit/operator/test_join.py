@@ -54,8 +54,9 @@ REQUEST = JoinRequest(
     sealing_key=KEY,
     nats_user_keys=NatsUserKeys(writer="U1", reader="U2"),
 )
+FEDERATION = "5f0c6a52-6e5e-4b3f-9d1f-1f0b7c3d2a11"
 DOCUMENT = FederationDocument(
-    federation="f", name="f", version=1, issued="", settings=FederationSettings(schedule="m1")
+    federation=FEDERATION, name="f", version=1, issued="", settings=FederationSettings(schedule="m1")
 )
 GRANT = NatsGrant(
     hosts=(), writer_jwt="w", reader_jwt="r", stream="S", data="d", head="h", get="g", heads="hs", ask="a"
@@ -67,7 +68,7 @@ Handler = Callable[[httpx.Request], httpx.Response]
 
 def _answer(document_key: str = RECORD.document_key, *, nats: NatsGrant | None = GRANT) -> JoinAnswer:
     signed = sign_document(DOCUMENT, FEDERATION_CONTEXT, RECORD.document_key_pair)
-    return JoinAnswer(federation="f", document_key=document_key, document=signed, nats=nats)
+    return JoinAnswer(federation=FEDERATION, document_key=document_key, document=signed, nats=nats)
 
 
 def _response(status: int, content: bytes = b"", headers: dict[str, str] | None = None) -> httpx.Response:
