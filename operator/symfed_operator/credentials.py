@@ -31,6 +31,7 @@ async def aws_access(kube: Kube, namespace: str, aws: Aws) -> AwsAccess:
         keys=keys,
         role_arn=aws.role_arn,
         external_id=external_id,
+        namespace=namespace,
     )
 
 

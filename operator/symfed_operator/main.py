@@ -116,7 +116,7 @@ async def _free_federation(settings: Settings, uid: str) -> None:
 
 
 async def _run(settings: Settings) -> None:
-    queue = WorkQueue()
+    queue = WorkQueue(at_once=max(1, settings.workers // 2))
     running = asyncio.ensure_future(_serve(settings, queue, lambda: _end_by_signal(running)))
     _end_by_signal(running)
     try:

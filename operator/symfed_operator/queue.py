@@ -5,6 +5,7 @@
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -50,9 +51,13 @@ def jitter() -> float:
 
 
 class Schedule:
-    """When each key is due. A key that is added while it runs is run again afterwards."""
+    """When each key is due. A key that is added while it runs is run again afterwards.
 
-    def __init__(self, factor: Callable[[], float] = jitter) -> None:
+    At most `at_once` keys of a namespace run at a time, so that what is slow there delays nobody else.
+    """
+
+    def __init__(self, at_once: int, factor: Callable[[], float] = jitter) -> None:
+        self._at_once = at_once
         self._factor = factor
         self._due: dict[Key, float] = {}
         self._running: dict[Key, float] = {}
@@ -97,14 +102,19 @@ class Schedule:
         return [key for key, start in self._running.items() if now - start > seconds]
 
     def _waiting(self) -> dict[Key, float]:
-        return {key: due for key, due in self._due.items() if key not in self._running}
+        running = Counter(key.namespace for key in self._running)
+        return {
+            key: due
+            for key, due in self._due.items()
+            if key not in self._running and running[key.namespace] < self._at_once
+        }
 
 
 class WorkQueue:
-    """A `Schedule` on the clock of the running event loop."""
+    """A `Schedule` on the clock of the running event loop; `at_once`: see there."""
 
-    def __init__(self) -> None:
-        self._schedule = Schedule()
+    def __init__(self, at_once: int) -> None:
+        self._schedule = Schedule(at_once)
         self._changed = asyncio.Event()
 
     def add(self, key: Key, after: float = 0.0) -> None:

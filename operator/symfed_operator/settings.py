@@ -38,7 +38,8 @@ class Settings(BaseSettings):
     gateway_service_account: str = Field("symfed-system/symfed-gateway", pattern=r"^[a-z0-9-]+/[a-z0-9.-]+$")
     health_listen: str = Field("0.0.0.0:8081", pattern=r":\d+$")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    workers: int = Field(4, ge=1)
+    workers: int = Field(8, ge=1)
+    """of which a namespace has half"""
     drift_seconds: float = Field(120.0, gt=0)
     stuck_seconds: float = Field(300.0, gt=0)
     lease_name: str = "symfed-operator"

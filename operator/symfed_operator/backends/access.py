@@ -18,6 +18,7 @@ class AwsAccess:
 
     `keys` are from a Secret; `role_arn` is assumed with `external_id`, the uid of the customer's namespace,
     so that nobody else's word makes the operator use it. `endpoint_url` takes the place of all of AWS's own.
+    `namespace` is the customer's.
     """
 
     region: str
@@ -27,3 +28,4 @@ class AwsAccess:
     keys: AwsKeys | None = None
     role_arn: str | None = None
     external_id: str = ""
+    namespace: str = ""

@@ -39,15 +39,15 @@ FEDERATION = new_federation_record(FederationSeeds("a", "s", "r"))
 INVITATION = OpenedInvitation(
     fed_rest_url=f"{BASE}/createPolicies", fed_req_token="t", fed_secret_key=FEDERATION.join_key
 )
-FEDERATION = "5f0c6a52-6e5e-4b3f-9d1f-1f0b7c3d2a11"
+UID = "5f0c6a52-6e5e-4b3f-9d1f-1f0b7c3d2a11"
 DOCUMENT = FederationDocument(
-    federation=FEDERATION, name="f", version=1, issued="", settings=FederationSettings(schedule="m1")
+    federation=UID, name="f", version=1, issued="", settings=FederationSettings(schedule="m1")
 )
 GRANT = NatsGrant(
     hosts=(), writer_jwt="w", reader_jwt="r", stream="S", data="d", head="h", get="g", heads="hs", ask="a"
 )
 ANSWER = JoinAnswer(
-    federation=FEDERATION,
+    federation=UID,
     document_key=FEDERATION.document_key,
     document=sign_document(DOCUMENT, FEDERATION_CONTEXT, FEDERATION.document_key_pair),
     nats=GRANT,

@@ -9,7 +9,7 @@ A, B = Key("peer", "n", "a"), Key("peer", "n", "b")
 
 
 def _schedule() -> Schedule:
-    return Schedule(factor=lambda: 1.0)
+    return Schedule(2, factor=lambda: 1.0)
 
 
 def test_a_key_waits_once_and_the_one_due_longest_comes_first() -> None:
@@ -18,6 +18,19 @@ def test_a_key_waits_once_and_the_one_due_longest_comes_first() -> None:
     schedule.add(A, 1)
     schedule.add(A, 3)
     assert [schedule.take(3), schedule.take(3), schedule.take(3)] == [A, B, None]
+
+
+def test_a_namespace_has_a_part_of_the_workers() -> None:
+    """Its objects may all wait for a server that it names itself and that does not answer."""
+    schedule = _schedule()
+    slow, more, other = Key("peer", "n", "c"), Key("federation", "n", "d"), Key("peer", "m", "a")
+    for due, key in enumerate((A, B, slow, more, other)):
+        schedule.add(key, due)
+    assert [schedule.take(9), schedule.take(9), schedule.take(9), schedule.take(9)] == [A, B, other, None]
+    assert schedule.next_due() is None
+    schedule.succeeded(A, 9, again_after=None)
+    assert schedule.next_due() == 2
+    assert [schedule.take(9), schedule.take(9)] == [slow, None]
 
 
 def test_nothing_is_taken_before_it_is_due() -> None:
@@ -97,7 +110,7 @@ def test_a_worker_without_progress_is_named() -> None:
 
 
 async def test_workers_share_the_keys_and_wait_for_more() -> None:
-    queue = WorkQueue()
+    queue = WorkQueue(2)
     taken: list[Key] = []
     keys = [Key("peer", "n", str(number)) for number in range(20)]
     done = asyncio.Event()

@@ -1,6 +1,5 @@
 """A bucket of a customer's own: who may read what a federation has in it, the document, and its removal."""
 
-import json
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from symfed_operator.backends.aws.accounts import put_for
+from symfed_operator.backends.aws.calls import Parameters, Result
 from symfed_operator.backends.aws.errors import (
     AccessDeniedError,
     AwsFailedError,
@@ -18,19 +18,19 @@ from symfed_operator.backends.aws.policies import (
     BUCKET_POLICY_BYTES,
     accounts_in,
     is_same,
+    parsed_policy,
     policy_text,
     readers_statement,
     statement_of,
     with_statement,
 )
-from symfed_operator.backends.aws.session import AwsSide, Parameters, Result, call
+from symfed_operator.backends.aws.session import AwsSide
 from symfed_operator.backends.base import BackendError
 from symfed_wire.aws_layout import DOCUMENT_OBJECT
 from symfed_wire.documents import Signed
 from symfed_wire.kube import JsonObject
 
 if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import ObjectIdentifierTypeDef
 
 
@@ -126,7 +126,7 @@ class Bucket:
             if error.response.get("Error", {}).get("Code") == "NoSuchBucketPolicy":
                 return None
             raise
-        return dict(json.loads(found["Policy"]))
+        return parsed_policy(found["Policy"])
 
     async def _explained(self, error: AccessDeniedError) -> BackendError:
         """Whether it is refused because the bucket is another account's; AWS does not tell."""
@@ -156,7 +156,7 @@ class Bucket:
         except s3.exceptions.NoSuchKey:
             s3.put_object(Bucket=self.name, Key=key, Body=wanted, IfNoneMatch="*", ExpectedBucketOwner=owner)
             return True
-        if found["Body"].read() == wanted:
+        if found["Body"].read(len(wanted) + 1) == wanted:
             return False
         tag = found["ETag"]
         s3.put_object(Bucket=self.name, Key=key, Body=wanted, IfMatch=tag, ExpectedBucketOwner=owner)
@@ -184,13 +184,13 @@ class Bucket:
     async def _call(
         self, method: Callable[Parameters, Result], *args: Parameters.args, **kwargs: Parameters.kwargs
     ) -> Result:
-        return await call("s3", self.arn, method, *args, **kwargs)
+        return await self._side.calls.run("s3", self.arn, method, *args, **kwargs)
 
 
-async def read_object(s3: "S3Client", bucket: str, key: str) -> str:
-    """The text of a small object in anybody's bucket. Raises BackendError."""
+async def read_object(side: AwsSide, bucket: str, key: str) -> str:
+    """The text of a small object in a bucket of the federation's region. Raises BackendError."""
 
     def read() -> bytes:
-        return s3.get_object(Bucket=bucket, Key=key)["Body"].read(_LARGEST_OBJECT)
+        return side.federation_s3.get_object(Bucket=bucket, Key=key)["Body"].read(_LARGEST_OBJECT)
 
-    return (await call("s3", f"arn:aws:s3:::{bucket}/{key}", read)).decode(errors="replace")
+    return (await side.calls.run("s3", f"arn:aws:s3:::{bucket}/{key}", read)).decode(errors="replace")

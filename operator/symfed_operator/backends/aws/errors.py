@@ -134,7 +134,7 @@ def in_words(service: str, resource: str) -> Iterator[None]:
         ) from error
     except BotoCoreError as error:
         raise BackendError(f"{resource}: {error}") from error
-    except (ResponseParserError, ValueError, KeyError) as error:
+    except (ResponseParserError, ValueError, KeyError, RecursionError) as error:
         # What was answered is not told: it may be that of an inner host, whose address a customer has named.
         raise UnreachableError(
             f"{resource}: something else than AWS answers ({type(error).__name__}): check"

@@ -115,7 +115,7 @@ class AwsPeerSide:
         """The one in the admin's bucket, or that of the answer while it cannot be read."""
         key = self._grant.prefix + DOCUMENT_OBJECT
         try:
-            text = await read_object(self._side.federation_s3, self._grant.bucket, key)
+            text = await read_object(self._side, self._grant.bucket, key)
             newest = _verified(text, self._answer)
         except (BackendError, SignatureError, MalformedError) as error:
             _log.warning("peer %s: the federation document is not read: %s", self._uuid, error)

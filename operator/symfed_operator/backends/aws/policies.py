@@ -81,6 +81,14 @@ def readers_statement(region: str, bucket: str, federation: str, accounts: Colle
     return _allow(statement_id(federation), principal, ["s3:GetObject"], objects)
 
 
+def parsed_policy(text: str) -> JsonObject:
+    """A policy as AWS tells it. Raises ValueError for what is none."""
+    policy = json.loads(text)
+    if not isinstance(policy, dict):
+        raise ValueError("a policy is an object")
+    return policy
+
+
 def with_statement(stored: JsonObject | None, sid: str, statement: JsonObject | None) -> JsonObject | None:
     """A bucket's policy with this statement in the place of the one with its Sid; all else stays as it is.
 

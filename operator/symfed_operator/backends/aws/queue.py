@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from symfed_operator.backends.aws.calls import Parameters, Result
 from symfed_operator.backends.aws.errors import QueueMissingError
 from symfed_operator.backends.aws.names import FEDERATION_TAG, PEER_TAG, dead_letter_name, queue_arn
 from symfed_operator.backends.aws.ownership import check_owner
@@ -13,7 +14,7 @@ from symfed_operator.backends.aws.policies import (
     policy_text,
     queue_policy,
 )
-from symfed_operator.backends.aws.session import AwsSide, Parameters, Result, call
+from symfed_operator.backends.aws.session import AwsSide
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs.literals import QueueAttributeNameType
@@ -97,4 +98,4 @@ class Queue:
         *args: Parameters.args,
         **kwargs: Parameters.kwargs,
     ) -> Result:
-        return await call("sqs", self._arn(name), method, *args, **kwargs)
+        return await self._side.calls.run("sqs", self._arn(name), method, *args, **kwargs)

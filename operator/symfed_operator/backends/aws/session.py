@@ -2,20 +2,22 @@
 
 import asyncio
 import dataclasses
+import re
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Final, ParamSpec, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Final, TypedDict
 
 import boto3
+from botocore.client import BaseClient
 from botocore.config import Config
 
 from symfed_operator.backends.access import AwsAccess, AwsKeys
-from symfed_operator.backends.aws.errors import WrongAccountError, in_words
+from symfed_operator.backends.aws.calls import AwsCalls, bound_answers
+from symfed_operator.backends.aws.errors import WrongAccountError
+from symfed_operator.backends.base import UnreachableError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -26,12 +28,7 @@ _ROLE_SECONDS: Final = 3600  # as long as a role may be assumed by somebody who 
 _KEYS_SECONDS: Final = 3600.0  # then AWS is asked again whose keys they are
 _SPARE_SECONDS: Final = 600.0  # longer than a reconcile takes
 _SESSION_NAME: Final = "symfed-operator"
-
-# Of its own: in asyncio's names are looked up too, which must not wait for an AWS that hangs.
-_THREADS: Final = ThreadPoolExecutor(max_workers=16, thread_name_prefix="aws")
-
-Parameters = ParamSpec("Parameters")
-Result = TypeVar("Result")
+_ACCOUNT: Final = re.compile(r"[0-9]{12}")
 
 
 class _Options(TypedDict):
@@ -60,18 +57,7 @@ class AwsSide:
     sns: "SNSClient" = field(repr=False)
     federation_s3: "S3Client" = field(repr=False)
     bucket_lock: asyncio.Lock = field(repr=False)
-
-
-async def call(
-    service: str,
-    resource: str,
-    method: Callable[Parameters, Result],
-    *args: Parameters.args,
-    **kwargs: Parameters.kwargs,
-) -> Result:
-    """Calls a client's method in a thread. Raises BackendError; see `in_words`."""
-    with in_words(service, resource):
-        return await asyncio.get_running_loop().run_in_executor(_THREADS, partial(method, *args, **kwargs))
+    calls: AwsCalls = field(repr=False)
 
 
 class AwsSides:
@@ -85,6 +71,7 @@ class AwsSides:
         self._making = threading.Lock()  # a session is no good for two threads
         self._open: dict[tuple[AwsAccess, str], tuple[AwsSide, float]] = {}
         self._buckets: defaultdict[tuple[str | None, str], asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._calls: defaultdict[str, AwsCalls] = defaultdict(AwsCalls)
 
     async def open(self, access: AwsAccess, federation_region: str = "") -> AwsSide:
         """The side with its clients. Where the federation is in another region, that is said.
@@ -108,7 +95,7 @@ class AwsSides:
         if access.keys is not None:
             return access.keys, _KEYS_SECONDS + _SPARE_SECONDS
         role = access.role_arn or ""
-        assumed = await call("sts", role, self._assume, access, role)
+        assumed = await self._calls[access.namespace].run("sts", role, self._assume, access, role)
         return assumed, float(_ROLE_SECONDS)
 
     def _assume(self, access: AwsAccess, role: str) -> AwsKeys:
@@ -128,27 +115,41 @@ class AwsSides:
 
     async def _made(self, access: AwsAccess, keys: AwsKeys, federation_region: str) -> AwsSide:
         who = access.role_arn or f"access key {keys.access_key_id}"
-        account = await call("sts", who, self._account, access, keys)
+        calls = self._calls[access.namespace]
+        account = await calls.run("sts", who, self._account, access, keys)
+        if _ACCOUNT.fullmatch(account) is None:
+            raise UnreachableError(
+                f"{who}: something else than AWS answers (an account of another form): check"
+                " spec.aws.endpointUrl"
+            )
         if access.account_id is not None and access.account_id != account:
             raise WrongAccountError(
                 f"{who} is of the account {account}, and spec.aws.accountId is {access.account_id}: set"
                 " spec.aws.accountId right, or use credentials of that account"
             )
         lock = self._buckets[(access.endpoint_url, access.bucket)]
-        return await call("s3", who, self._clients, access, keys, federation_region, account, lock)
+        clients = partial(self._clients, access, keys, federation_region, account, lock, calls)
+        return await calls.run("s3", who, clients)
 
     def _account(self, access: AwsAccess, keys: AwsKeys) -> str:
         with self._making:
             sts = self._session.client("sts", **_options(access, access.region), **_given(keys))
+            _bound(access, sts)
         return sts.get_caller_identity()["Account"]
 
     def _clients(
-        self, access: AwsAccess, keys: AwsKeys, federation_region: str, account: str, lock: asyncio.Lock
+        self,
+        access: AwsAccess,
+        keys: AwsKeys,
+        federation_region: str,
+        account: str,
+        lock: asyncio.Lock,
+        calls: AwsCalls,
     ) -> AwsSide:
         own, there = _options(access, access.region), _options(access, federation_region)
         given = _given(keys)
         with self._making:
-            return AwsSide(
+            side = AwsSide(
                 access=access,
                 account=account,
                 sqs=self._session.client("sqs", **own, **given),
@@ -156,7 +157,16 @@ class AwsSides:
                 sns=self._session.client("sns", **there, **given),
                 federation_s3=self._session.client("s3", **there, **given),
                 bucket_lock=lock,
+                calls=calls,
             )
+            _bound(access, side.sqs, side.s3, side.sns, side.federation_s3)
+            return side
+
+
+def _bound(access: AwsAccess, *clients: BaseClient) -> None:
+    """At an address that a customer names anything may answer."""
+    for client in clients if access.endpoint_url else ():
+        bound_answers(client)
 
 
 def _options(access: AwsAccess, region: str) -> _Options:

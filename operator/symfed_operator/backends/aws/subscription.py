@@ -3,9 +3,10 @@
 import json
 from collections.abc import Callable
 
+from symfed_operator.backends.aws.calls import Parameters, Result
 from symfed_operator.backends.aws.errors import AccessDeniedError, AwsFailedError
 from symfed_operator.backends.aws.policies import differing
-from symfed_operator.backends.aws.session import AwsSide, Parameters, Result, call
+from symfed_operator.backends.aws.session import AwsSide
 from symfed_wire.aws_layout import PEER_ATTRIBUTE
 
 
@@ -77,4 +78,4 @@ class Subscription:
     async def _sns(
         self, method: Callable[Parameters, Result], *args: Parameters.args, **kwargs: Parameters.kwargs
     ) -> Result:
-        return await call("sns", self._topic, method, *args, **kwargs)
+        return await self._side.calls.run("sns", self._topic, method, *args, **kwargs)

@@ -1,10 +1,10 @@
 """A federation's topic, in the account of its admin."""
 
-import json
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
 from symfed_operator.backends.aws.accounts import put_for
+from symfed_operator.backends.aws.calls import Parameters, Result
 from symfed_operator.backends.aws.errors import TopicMissingError
 from symfed_operator.backends.aws.names import FEDERATION_TAG, topic_arn
 from symfed_operator.backends.aws.ownership import check_owner
@@ -12,11 +12,12 @@ from symfed_operator.backends.aws.policies import (
     TOPIC_POLICY_BYTES,
     accounts_in,
     is_same,
+    parsed_policy,
     policy_text,
     statement_of,
     topic_policy,
 )
-from symfed_operator.backends.aws.session import AwsSide, Parameters, Result, call
+from symfed_operator.backends.aws.session import AwsSide
 from symfed_wire.aws_layout import PEER_ATTRIBUTE, Pointer
 from symfed_wire.kube import JsonObject
 
@@ -82,7 +83,7 @@ class Topic:
         sns = self._side.sns
         found = sns.get_topic_attributes(TopicArn=self.arn)["Attributes"]
         tags = sns.list_tags_for_resource(ResourceArn=self.arn)["Tags"]
-        return dict(json.loads(found.get("Policy") or "{}")), {tag["Key"]: tag["Value"] for tag in tags}
+        return parsed_policy(found.get("Policy") or "{}"), {tag["Key"]: tag["Value"] for tag in tags}
 
     async def _put_policy(self, accounts: Collection[str]) -> None:
         policy = topic_policy(self.arn, self._federation, accounts)
@@ -106,12 +107,12 @@ class Topic:
     async def _sns(
         self, method: Callable[Parameters, Result], *args: Parameters.args, **kwargs: Parameters.kwargs
     ) -> Result:
-        return await call("sns", self.arn, method, *args, **kwargs)
+        return await self._side.calls.run("sns", self.arn, method, *args, **kwargs)
 
 
 async def publish(side: AwsSide, topic: str, pointer: Pointer) -> None:
     """Wakes everybody who has subscribed to a topic, but the sender."""
-    await call(
+    await side.calls.run(
         "sns",
         topic,
         side.sns.publish,
