@@ -1,4 +1,4 @@
-"""What an address in place of AWS can do to the operator: nothing for ever, and nothing to other customers."""
+"""What an address in place of AWS can do to the operator: nothing for ever, nothing to other customers."""
 
 import asyncio
 import resource
