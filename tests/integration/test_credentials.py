@@ -76,3 +76,15 @@ async def test_what_a_secret_lacks_is_said(kube: Kube, namespace: str) -> None:
     with pytest.raises(CredentialsMissingError, match="must have user and password, or token, or nkeySeed"):
         await nats_login(kube, namespace, nats)
     assert (await nats_login(kube, namespace, Nats(hosts=("nats://n:1",)))).user is None
+
+
+@pytest.mark.parametrize("way", ["../../{}/secrets/login", "x/../../../{}/secrets/login"])
+async def test_a_name_leads_to_no_secret_of_another_namespace(kube: Kube, namespace: str, way: str) -> None:
+    """The API server takes any text for a reference's name."""
+    victim = f"victim-{namespace}"
+    await kube.create(NAMESPACES, None, {"metadata": {"name": victim}})
+    await make_secret(kube, victim, "login", user="u", password="another customer's")
+    nats = Nats(hosts=("nats://n:1",), credentials_secret_ref=ObjectRef(name=way.format(victim)))
+    with pytest.raises(CredentialsMissingError, match="is missing: create it"):
+        await nats_login(kube, namespace, nats)
+    assert await finalizers(kube, victim, "login") == ()

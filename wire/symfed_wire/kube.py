@@ -6,6 +6,7 @@ which node and gateway images need not carry. Objects are parsed by their caller
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ JsonObject = dict[str, JsonValue]
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 5.0
 _SHORT_WATCH_SECONDS = 10.0
+_NAME = re.compile(r"(?!\.)[A-Za-z0-9.:_-]+")
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,14 @@ class Resource:
         return self.api.removeprefix("api/").removeprefix("apis/")
 
     def path(self, namespace: str | None, name: str = "", subresource: str = "") -> str:
-        """URL path of a collection or of one object."""
+        """URL path of a collection or of one object.
+
+        Raises NotFoundError for what can be no object's name. Specs name objects, and with `../` in a name
+        the path would be that of an object of another namespace.
+        """
+        for text in filter(None, (namespace, name)):
+            if not _NAME.fullmatch(text):
+                raise NotFoundError(f"{self.kind} {text!r}: nothing can have this name")
         parts = ["", self.api, *(["namespaces", namespace] if namespace else []), self.plural]
         return "/".join(parts + [part for part in (name, subresource) if part])
 

@@ -15,9 +15,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from symfed_wire.kube import PEERS, Kube, WatchEvent
+from symfed_wire.kube import PEERS, SECRETS, Kube, WatchEvent
 from symfed_wire.kube_config import KubeConfig
-from symfed_wire.kube_errors import KubeError
+from symfed_wire.kube_errors import KubeError, NotFoundError
 
 
 class Server:
@@ -130,3 +130,18 @@ def test_a_token_does_not_show() -> None:
 def in_base64(text: str) -> str:
     """As a kubeconfig holds it."""
     return base64.b64encode(text.encode()).decode()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../../other/secrets/login", "..", ".", "?limit=1", "a/b", "a%2Fb", "a#b", "a\n", "login?x", "ä", " "],
+)
+def test_a_name_leads_to_no_other_object(name: str) -> None:
+    with pytest.raises(NotFoundError, match="nothing can have this name"):
+        SECRETS.path("acme", name)
+    with pytest.raises(NotFoundError, match="nothing can have this name"):
+        SECRETS.path(name, "login")
+
+
+def test_the_path_of_an_object() -> None:
+    assert SECRETS.path("acme", "a-1.b:c_D") == "/api/v1/namespaces/acme/secrets/a-1.b:c_D"
