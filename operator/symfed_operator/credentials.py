@@ -1,7 +1,7 @@
 """The Secrets with credentials that specs name: read by name, and kept while somebody needs them."""
 
 from symfed_operator.backends.access import AwsAccess, AwsKeys
-from symfed_operator.backends.base import CredentialsMissingError
+from symfed_operator.backends.base import CredentialsMissingError, SecretMissingError
 from symfed_operator.cluster import (
     LABEL_MANAGED_BY,
     MANAGER,
@@ -10,8 +10,8 @@ from symfed_operator.cluster import (
     remove_finalizer,
 )
 from symfed_operator.namespaces import read_namespace
-from symfed_wire.kube import FEDERATIONS, PEERS, SECRETS, Kube
-from symfed_wire.names import NATS_LOGIN_KEYS, NATS_LOGIN_WAYS
+from symfed_wire.kube import FEDERATIONS, PEERS, SECRETS, JsonObject, Kube
+from symfed_wire.names import CREDENTIALS, NATS_LOGIN_KEYS, NATS_LOGIN_WAYS
 from symfed_wire.node_config import NatsLogin
 from symfed_wire.resources import Aws, Federation, FederationPeer, Nats, ObjectRef
 
@@ -71,8 +71,25 @@ def shown_login(login: NatsLogin) -> dict[str, str]:
 
 async def release(kube: Kube, leaving: Federation | FederationPeer) -> None:
     """Let the Secrets go that an object named, unless another object still needs them."""
+    await _let_go(kube, leaving, _named_by(leaving) | _noted_at(leaving))
+
+
+async def follow(kube: Kube, item: Federation | FederationPeer) -> None:
+    """Note at an object which Secrets it names, before any is kept, and let those go that it has named."""
+    named, noted = _named_by(item), _noted_at(item)
+    if named == noted:
+        return
+    await _let_go(kube, item, noted - named)
+    resource = FEDERATIONS if isinstance(item, Federation) else PEERS
+    meta = item.metadata
+    patch: JsonObject = {
+        "metadata": {"uid": meta.uid, "annotations": {CREDENTIALS: ",".join(sorted(named)) or None}}
+    }
+    await kube.patch(resource, meta.namespace, meta.name, patch, manager=MANAGER)
+
+
+async def _let_go(kube: Kube, leaving: Federation | FederationPeer, names: set[str]) -> None:
     namespace = leaving.metadata.namespace
-    names = _named_by(leaving)
     if not names:
         return
     others: list[Federation | FederationPeer] = [
@@ -84,6 +101,11 @@ async def release(kube: Kube, leaving: Federation | FederationPeer) -> None:
         found = await kube.find(SECRETS, namespace, name)
         if found is not None:
             await remove_finalizer(kube, SECRETS, SecretObject.model_validate(found).metadata)
+
+
+def _noted_at(item: Federation | FederationPeer) -> set[str]:
+    text = item.metadata.annotations.get(CREDENTIALS, "")
+    return {name for name in text.split(",") if name}
 
 
 def _named_by(item: Federation | FederationPeer) -> set[str]:
@@ -98,7 +120,7 @@ async def _read(kube: Kube, namespace: str, name: str) -> SecretObject:
     """Read a Secret, which then stays until `release`, also in a namespace that goes."""
     found = await kube.find(SECRETS, namespace, name)
     if found is None:
-        raise CredentialsMissingError(f"Secret {namespace}/{name} with the credentials is missing: create it")
+        raise SecretMissingError(f"Secret {namespace}/{name} with the credentials is missing: create it")
     secret = SecretObject.model_validate(found)
     _check_meant(secret)
     if secret.metadata.deletion_timestamp is None:

@@ -4,6 +4,7 @@ import logging
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
+from symfed_operator.backends.base import SecretMissingError
 from symfed_operator.cluster import delete_child, is_paused, remove_finalizer, write_event
 from symfed_operator.conditions import false, summary
 from symfed_operator.context import Context
@@ -12,6 +13,7 @@ from symfed_operator.errors import AdminUnreachableError
 from symfed_operator.granted import join_request
 from symfed_operator.join import ask_to_join, say_leave
 from symfed_operator.manifests import claim_name, has_own_claim
+from symfed_operator.namespaces import read_namespace
 from symfed_operator.own_side import own_side
 from symfed_operator.peer_status import telling, write_status
 from symfed_operator.queue import federation_key, peer_key
@@ -148,7 +150,13 @@ async def _free_own_side(context: Context, peer: FederationPeer) -> None:
     answer = stored.record.answer or stored.record.beside
     if answer is None:
         return
-    own = await own_side(context, peer, stored.record, answer)
+    try:
+        own = await own_side(context, peer, stored.record, answer)
+    except SecretMissingError as error:
+        if not (await read_namespace(context.kube, peer.metadata.namespace)).is_terminating:
+            raise
+        _log.warning("%s: what it has outside is not freed: %s", peer_key(peer.metadata), error)
+        return
     if own.side is not None:
         await own.side.delete(retains=peer.spec.deletion_policy == "Retain")
 

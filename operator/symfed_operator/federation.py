@@ -15,7 +15,7 @@ from symfed_operator.cluster import (
 )
 from symfed_operator.conditions import false, is_same_status, true
 from symfed_operator.context import Context
-from symfed_operator.credentials import nats_login, release, shown_login
+from symfed_operator.credentials import follow, nats_login, release, shown_login
 from symfed_operator.documents import is_still_good, read_document, with_next_document
 from symfed_operator.errors import noting, raise_first
 from symfed_operator.federation_status import (
@@ -40,7 +40,7 @@ from symfed_operator.records import (
     federation_record_name,
     new_federation_record,
 )
-from symfed_operator.removal import remove_members
+from symfed_operator.removal import leaving_backend, remove_members
 from symfed_operator.retention import free, retain, with_retained
 from symfed_wire.documents import Signed
 from symfed_wire.errors import SymfedError
@@ -101,6 +101,7 @@ async def _reconcile_wanted(context: Context, federation: Federation) -> float:
             await _write_status(context, federation, obstacles)
         return context.settings.drift_seconds
     await add_finalizer(context.kube, FEDERATIONS, federation.metadata)
+    await follow(context.kube, federation)
     outside = await _settle(context, federation)
     backend = true("BackendReady", "Current", current_message(federation, outside))
     await _write_status(context, federation, [*standing_conditions(federation), backend], outside)
@@ -148,7 +149,7 @@ async def _settle_leaving(context: Context, federation: Federation, *, is_going:
     stored = await context.records.find(federation_record_name(federation.metadata.uid), FederationRecord)
     if stored is not None:
         retains = is_going and federation.spec.deletion_policy == "Retain"
-        backend = await context.backends.of(federation)
+        backend = await leaving_backend(context, federation)
         settled = await _settle_members(context, backend, federation, stored, admits=False, retains=retains)
         raise_first(settled.faults)
 
@@ -263,7 +264,7 @@ async def _reconcile_deleted(context: Context, federation: Federation) -> float 
     stored = await context.records.find(federation_record_name(meta.uid), FederationRecord)
     if stored is not None:
         wanted = wanted_federation(federation, stored.record, ())
-        backend = await context.backends.of(federation)
+        backend = await leaving_backend(context, federation)
         if federation.spec.deletion_policy == "Delete":
             await free(backend, context.records, wanted, stored)
         else:

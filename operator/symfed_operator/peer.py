@@ -10,6 +10,7 @@ from symfed_operator.backends.nats import keys
 from symfed_operator.cluster import add_finalizer, apply_child, create_child, is_paused
 from symfed_operator.conditions import failed, false, summary, true
 from symfed_operator.context import Context
+from symfed_operator.credentials import follow
 from symfed_operator.errors import raise_first
 from symfed_operator.granted import Place, find_place
 from symfed_operator.manifests import (
@@ -110,6 +111,7 @@ async def _reconcile_hosted(context: Context, peer: FederationPeer) -> float | N
             return context.settings.drift_seconds
         async with telling(context, peer, "NodeReady"):
             await add_finalizer(context.kube, PEERS, peer.metadata)
+            await follow(context.kube, peer)
             name = peer_record_name(peer.metadata.uid)
             stored = await context.records.ensure(name, PeerRecord, _new_record)
             peer = await _identified(context, peer, stored.record, everybody)

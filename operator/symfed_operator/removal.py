@@ -3,18 +3,32 @@
 import logging
 from collections.abc import Sequence
 
-from symfed_operator.backends.base import Backend, BackendError, WantedFederation
+from symfed_operator.backends.absent import AbsentBackend
+from symfed_operator.backends.base import Backend, BackendError, SecretMissingError, WantedFederation
 from symfed_operator.cluster import delete_child
 from symfed_operator.context import Context
 from symfed_operator.errors import noting
 from symfed_operator.members import LeavingMember
+from symfed_operator.namespaces import read_namespace
 from symfed_operator.queue import peer_key
 from symfed_wire.documents import Signed
 from symfed_wire.errors import SymfedError
 from symfed_wire.kube import SECRETS
 from symfed_wire.names import grant_secret
+from symfed_wire.resources import Federation
 
 _log = logging.getLogger(__name__)
+
+
+async def leaving_backend(context: Context, federation: Federation) -> Backend:
+    """The backend of what leaves; an absent one where nobody can make its Secret any more."""
+    try:
+        return await context.backends.of(federation)
+    except SecretMissingError as error:
+        if not (await read_namespace(context.kube, federation.metadata.namespace)).is_terminating:
+            raise
+        _log.warning("federation %s: what it has outside is not freed: %s", federation.metadata.uid, error)
+        return AbsentBackend()
 
 
 async def remove_members(

@@ -17,6 +17,7 @@ JOB_LABEL: Final = "symfed.dev/job"  # value `true`: a ConfigMap that records a 
 SYNC_REQUESTED: Final = "symfed.dev/sync-requested-at"
 ERROR_LOG_CLEARED: Final = "symfed.dev/error-log-cleared-at"  # any new value clears the node's error log
 IGNORED_KEYS: Final = "symfed.dev/ignored-keys"  # of the map that made the object, comma separated
+CREDENTIALS: Final = "symfed.dev/credentials"  # the Secrets that an object named when it was looked at
 RECONCILE: Final = "symfed.dev/reconcile"  # value `paused`: the operator leaves the object alone
 
 # Keys inside the Secrets that more than one part reads.

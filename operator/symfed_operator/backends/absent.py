@@ -41,19 +41,23 @@ class AbsentBackend:
 
     async def remove_member(self, wanted: WantedFederation, gone: GoneMember) -> None:
         """Lets a member go; an account from when there was a server stays on its disk."""
-        _log.warning("federation %s: a member goes without NATS; an account it had is not freed", wanted.uid)
+        _log.warning(
+            "federation %s: a member goes without a backend; what it had there is not freed", wanted.uid
+        )
 
     async def retain_member(self, wanted: WantedFederation, gone: GoneMember) -> None:
         """Lets a member go; an account from when there was a server stays as it is."""
-        _log.warning("federation %s: a member goes without NATS; its account keeps its users", wanted.uid)
+        _log.warning(
+            "federation %s: a member goes without a backend; what it had there stays as it is", wanted.uid
+        )
 
     async def retain(self, wanted: WantedFederation) -> None:
         """Lets a federation go, likewise."""
-        _log.warning("federation %s goes without NATS; its accounts keep their users", wanted.uid)
+        _log.warning("federation %s goes without a backend; what it had there stays as it is", wanted.uid)
 
     async def delete(self, wanted: WantedFederation) -> None:
         """Lets a federation go, likewise."""
-        _log.warning("federation %s goes without NATS; accounts it had are not freed", wanted.uid)
+        _log.warning("federation %s goes without a backend; what it had there is not freed", wanted.uid)
 
     async def close(self) -> None:
         """Nothing is open."""

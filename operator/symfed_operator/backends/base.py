@@ -95,6 +95,10 @@ class CredentialsMissingError(BackendError):
     reason = "CredentialsMissing"
 
 
+class SecretMissingError(CredentialsMissingError):
+    """There is no Secret of that name; in a namespace that goes, none can be made any more."""
+
+
 class ExternalNameTakenError(BackendError):
     """What a federation would make has its name outside already, and is somebody else's."""
 
