@@ -12,6 +12,7 @@ from typing import Any, Final, TypedDict
 import nats.errors
 import nkeys
 from nats.aio.client import Client
+from nats.protocol.parser import AWAITING_MSG_PAYLOAD, Parser
 
 from symfed_wire.errors import MalformedError
 from symfed_wire.node_config import NatsLogin
@@ -21,6 +22,8 @@ _USER_SEED: Final = "SU"
 _EXPIRED: Final = (9, 10)
 _OTHER_NAME: Final = (62, 64)
 _CLOSE_SECONDS: Final = 1.0
+LONGEST_MESSAGE: Final = 20 << 20  # a federation document has 16 MiB at most
+_LONGEST_LINE: Final = 1 << 20
 _CA_MISSING: Final = "put the PEM text of its CA as ca.crt into the Secret with the credentials of NATS"
 
 
@@ -36,11 +39,25 @@ class LoginOptions(TypedDict, total=False):
     signature_cb: Callable[[str], bytes]
 
 
+class _BoundedParser(Parser):
+    """nats-py's, which else keeps what a server sends until it is whole, whatever its length."""
+
+    async def parse(self, data: bytes = b"") -> None:
+        await super().parse(data)
+        longest = LONGEST_MESSAGE if self.state == AWAITING_MSG_PAYLOAD else _LONGEST_LINE
+        if len(self.buf) > longest or self.needed > LONGEST_MESSAGE:
+            raise nats.errors.ProtocolError("a message has no end")
+
+
 class CautiousClient(Client):
     """nats-py's client, which else tells a password in plain text to whoever answers a tls:// address.
 
     WebSockets it does not speak: an address can be what another party to a federation says.
     """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._ps = _BoundedParser(self)
 
     def _setup_server_pool(self, connect_url: list[str]) -> None:
         super()._setup_server_pool(connect_url)

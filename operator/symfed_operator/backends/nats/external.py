@@ -1,5 +1,6 @@
 """Connections to a NATS that somebody else runs: one account, which all members of a federation share."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from symfed_wire.node_config import NatsLogin
 
 _CONNECT_SECONDS = 10.0
 _REQUEST_SECONDS = 5.0
+ALL_SECONDS = 60.0  # who has the login may answer in the server's place, and never end
 _LEAST_PAYLOAD = (512 << 10) + 4096  # a chunk, its seal and its headers
 _DENIED = "permissions violation"
 
@@ -41,7 +43,12 @@ class SharedAccount:
             on_error=faults.append,
         )
         try:
-            yield OpenAccount(connection, self._where)
+            async with asyncio.timeout(ALL_SECONDS):
+                yield OpenAccount(connection, self._where)
+        except TimeoutError as error:
+            raise UnreachableError(
+                f"{self._where}: not all was answered within {ALL_SECONDS:g} s; it is tried again"
+            ) from error
         except UnreachableError as error:
             raise self._denied(faults) or error from None
         finally:

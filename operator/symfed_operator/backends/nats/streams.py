@@ -205,6 +205,8 @@ def _faults(what: str) -> Iterator[None]:
         raise BackendError(f"{what} is missing; it is made again with the next look") from error
     except (nats.errors.Error, OSError) as error:
         raise UnreachableError(f"{what}: no answer from the server ({type(error).__name__})") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BackendError(f"{what}: the answer is none of JetStream's ({type(error).__name__})") from error
 
 
 @asynccontextmanager
