@@ -1,15 +1,16 @@
 """What an address in place of AWS can do to the operator: nothing for ever, nothing to other customers."""
 
 import asyncio
+import itertools
 import resource
 import time
 
 import pytest
 
 from symfed_operator.backends.access import AwsAccess, AwsKeys
-from symfed_operator.backends.aws.calls import AT_ONCE, LONGEST_ANSWER, AwsCalls
+from symfed_operator.backends.aws.calls import AT_ONCE, LONGEST_ANSWER, AwsCalls, some_of
 from symfed_operator.backends.aws.session import AwsSides
-from symfed_operator.backends.base import UnreachableError
+from symfed_operator.backends.base import BackendError, UnreachableError
 from tests.integration.hostile_aws import goes_on, hangs, hostile, says
 
 KEYS = AwsKeys("AKIA1", "secret")
@@ -64,3 +65,10 @@ async def test_an_answer_that_is_none_of_aws(body: bytes, words: str) -> None:
     with hostile(says(body)) as address, pytest.raises(UnreachableError) as raised:
         await AwsSides().open(access(address))
     assert words in str(raised.value)
+
+
+def test_a_list_without_end_has_one() -> None:
+    """Its pages come from an address that a customer names."""
+    assert list(some_of(iter("abc"), 3, "the topic")) == ["a", "b", "c"]
+    with pytest.raises(BackendError, match="the topic has more than 3 pages"):
+        list(some_of(itertools.count(), 3, "the topic"))

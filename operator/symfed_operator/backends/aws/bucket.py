@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from symfed_operator.backends.aws.accounts import put_for
-from symfed_operator.backends.aws.calls import Parameters, Result
+from symfed_operator.backends.aws.calls import Parameters, Result, some_of
 from symfed_operator.backends.aws.errors import (
     AccessDeniedError,
     AwsFailedError,
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 
 _LARGEST_OBJECT = 4 << 20  # a federation document has a megabyte at most
+_MOST_PAGES = 1000  # of 1,000 objects; what is deleted is not listed again
 _WRITTEN_MEANWHILE = ("PreconditionFailed", "ConditionalRequestConflict")
 
 
@@ -168,7 +169,7 @@ class Bucket:
         pages = s3.get_paginator("list_object_versions").paginate(
             Bucket=self.name, Prefix=prefix, ExpectedBucketOwner=owner
         )
-        for page in pages:
+        for page in some_of(pages, _MOST_PAGES, self.arn):
             found: list[ObjectIdentifierTypeDef] = [
                 {"Key": each["Key"], "VersionId": each["VersionId"]}
                 for each in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]

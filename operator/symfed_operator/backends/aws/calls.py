@@ -4,7 +4,7 @@ A customer may name an address at which anything answers, or nothing ever does.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, Final, ParamSpec, Protocol, TypeVar
@@ -14,12 +14,12 @@ from botocore.client import BaseClient
 from botocore.exceptions import HTTPClientError
 
 from symfed_operator.backends.aws.errors import in_words
-from symfed_operator.backends.base import UnreachableError
+from symfed_operator.backends.base import BackendError, UnreachableError
 
 CALL_SECONDS: Final = 60.0  # more than three attempts take
 AT_ONCE: Final = 4
 _CHUNK: Final = 1 << 16
-LONGEST_ANSWER: Final = 16 << 20  # a page of a list has a megabyte or two
+LONGEST_ANSWER: Final = 8 << 20  # a page of a list has a megabyte or two
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -54,6 +54,14 @@ class AwsCalls:
                     f"{resource}: {service} did not end within {self._seconds:g} s; it is tried again. Check"
                     " the network, spec.aws.region and spec.aws.endpointUrl"
                 ) from error
+
+
+def some_of(pages: Iterable[Result], most: int, what: str) -> Iterator[Result]:
+    """The pages of a list. Raises BackendError where there are more than `most`."""
+    for number, page in enumerate(pages):
+        if number == most:
+            raise BackendError(f"{what} has more than {most} pages: that is not all done in one go")
+        yield page
 
 
 class _Raw(Protocol):

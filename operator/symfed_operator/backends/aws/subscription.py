@@ -2,12 +2,15 @@
 
 import json
 from collections.abc import Callable
+from typing import Final
 
-from symfed_operator.backends.aws.calls import Parameters, Result
+from symfed_operator.backends.aws.calls import Parameters, Result, some_of
 from symfed_operator.backends.aws.errors import AccessDeniedError, AwsFailedError
 from symfed_operator.backends.aws.policies import differing
 from symfed_operator.backends.aws.session import AwsSide
 from symfed_wire.aws_layout import PEER_ATTRIBUTE
+
+_MOST_PAGES: Final = 1000  # of 100 subscriptions
 
 
 class Subscription:
@@ -69,7 +72,8 @@ class Subscription:
 
     def _find(self) -> str | None:
         """Among this account's own, since only a topic's owner may list its subscriptions."""
-        for page in self._side.sns.get_paginator("list_subscriptions").paginate():
+        pages = self._side.sns.get_paginator("list_subscriptions").paginate()
+        for page in some_of(pages, _MOST_PAGES, "the list of this account's subscriptions"):
             for each in page.get("Subscriptions", []):
                 if (each["TopicArn"], each["Endpoint"]) == (self._topic, self._queue):
                     return each["SubscriptionArn"]

@@ -1,10 +1,10 @@
 """A federation's topic, in the account of its admin."""
 
 from collections.abc import Callable, Collection
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from symfed_operator.backends.aws.accounts import put_for
-from symfed_operator.backends.aws.calls import Parameters, Result
+from symfed_operator.backends.aws.calls import Parameters, Result, some_of
 from symfed_operator.backends.aws.errors import TopicMissingError
 from symfed_operator.backends.aws.names import FEDERATION_TAG, topic_arn
 from symfed_operator.backends.aws.ownership import check_owner
@@ -23,6 +23,8 @@ from symfed_wire.kube import JsonObject
 
 if TYPE_CHECKING:
     from mypy_boto3_sns.type_defs import TagTypeDef
+
+_MOST_PAGES: Final = 100  # of 100 subscriptions
 
 
 class Topic:
@@ -97,7 +99,9 @@ class Topic:
     def _subscriptions(self) -> list[tuple[str, str]]:
         """ARN and owner of each. One that nobody has confirmed has no ARN, and ends by itself."""
         pages = self._side.sns.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=self.arn)
-        listed = [each for page in pages for each in page.get("Subscriptions", [])]
+        listed = [
+            each for page in some_of(pages, _MOST_PAGES, self.arn) for each in page.get("Subscriptions", [])
+        ]
         return [
             (each["SubscriptionArn"], each["Owner"])
             for each in listed
