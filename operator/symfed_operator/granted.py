@@ -10,9 +10,17 @@ from symfed_operator.context import Context
 from symfed_operator.errors import InvitationIncompleteError, InvitationRefusedError
 from symfed_operator.invitation import OpenedInvitation, parse_invitation
 from symfed_operator.join import ask_to_join
-from symfed_operator.members import hosted_identity
+from symfed_operator.members import hosted_identity, live_peers
 from symfed_operator.queue import federation_key, peer_key
-from symfed_operator.records import MemberRecord, PeerRecord, Stored, member_record_name
+from symfed_operator.records import (
+    FederationRecord,
+    MemberRecord,
+    PeerRecord,
+    Stored,
+    federation_record_name,
+    member_record_name,
+    peer_record_name,
+)
 from symfed_wire.join import JoinAnswer, JoinRequest
 from symfed_wire.kube import FEDERATIONS, SECRETS
 from symfed_wire.resources import Condition, Federation, FederationPeer, find_condition
@@ -117,6 +125,7 @@ async def _join(context: Context, peer: FederationPeer, name: str, invitation: O
         stored = await context.records.replace(stored, asks)
     try:
         answer = await ask_to_join(context.http, invitation, join_request(peer, stored.record, invitation))
+        await check_uid(context, peer, answer)
     except InvitationRefusedError:
         refused = stored.record.model_copy(update={"asked_with": None})
         await context.records.replace(stored, refused)
@@ -128,6 +137,24 @@ async def _join(context: Context, peer: FederationPeer, name: str, invitation: O
         "login": invitation.nats_login if answer.nats and answer.nats.writer_jwt is None else None,
     }
     await context.records.replace(stored, stored.record.model_copy(update=found))
+
+
+async def check_uid(context: Context, peer: FederationPeer, answer: JoinAnswer) -> None:
+    """Raises InvitationRefusedError for a federation that has the uid of another one that is known here.
+
+    Whose uid it is says what its members may read in a bucket on AWS.
+    """
+    federation = await context.records.find(federation_record_name(answer.federation), FederationRecord)
+    known = set() if federation is None else {federation.record.document_key}
+    for other in await live_peers(context, peer.metadata.namespace):
+        stored = await context.records.find(peer_record_name(other.metadata.uid), PeerRecord)
+        joined = stored.record.answer if stored is not None else None
+        if joined is not None and joined.federation == answer.federation:
+            known.add(joined.document_key)
+    if known - {answer.document_key}:
+        raise InvitationRefusedError(
+            f"the admin calls its federation {answer.federation}, and that is another one: do not trust it"
+        )
 
 
 def _check_side(peer: FederationPeer, invitation: OpenedInvitation) -> None:

@@ -47,6 +47,9 @@ def hostile(answer: Answer) -> Iterator[str]:
             with suppress(OSError), connection:
                 connection.recv(1 << 16)
                 answer(connection)
+                connection.shutdown(socket.SHUT_WR)
+                while connection.recv(1 << 16):  # what is closed with a request unread is reset
+                    pass
 
         open_now = list[socket.socket]()
         threading.Thread(target=serve, daemon=True).start()
