@@ -92,9 +92,15 @@ class System:
 
     def restart(self) -> None:
         """Starts the server anew once its disk is clear, which comes after its answer to a deletion."""
-        wait_until(lambda: not [*self.data.rglob(".SNAPSHOT")], "a deleted stream is still on the disk", WAIT)
+        wait_until(self._is_clear, "a deleted stream is still on the disk", WAIT)
         self.server.stop()
         self.server.start()
+
+    def _is_clear(self) -> bool:
+        try:
+            return not [*self.data.rglob(".SNAPSHOT")]
+        except FileNotFoundError:  # a folder that goes under the search
+            return False
 
     def is_healthy(self) -> bool:
         """The server's own verdict."""
