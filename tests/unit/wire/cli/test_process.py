@@ -35,6 +35,14 @@ def listener() -> Iterator[socket.socket]:
         yield server
 
 
+@pytest.fixture(autouse=True)
+def interruptible() -> Iterator[None]:
+    """A run in a shell's background ignores SIGINT, and so would what it starts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def started(arguments: list[str], environment: dict[str, str]) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [SCRIPT, *arguments], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
