@@ -102,7 +102,7 @@ class OwnJobs:
             record = job.record.failed(cluster_failure(error).text)
         except SymfedError as error:
             record = job.record.failed(str(error))
-        except Exception:
+        except Exception:  # who asks for the job would wait for its deadline
             _logger.exception("job %d", job.number)
             record = job.record.failed("Internal error; the gateway's log says more")
         try:

@@ -11,23 +11,16 @@ from tests.integration.backends.aws import Aws
 from tests.integration.backends.managed import AdministeredNats
 from tests.integration.backends.outside import Administered
 from tests.integration.backends.shared import SharedNats
-from tests.integration.faults.conftest import CUSTOMERS, DRIFT_SECONDS, POLL_SECONDS, restarting
+from tests.integration.faults.conftest import quick_line
 from tests.integration.faults.peers import Peers, peers_of
-from tests.integration.line import Line, started_line
+from tests.integration.line import Line
 
 
 @pytest.fixture(scope="package")
 def line(programs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Line]:
-    """All parts, running; what no event tells is found soon."""
-    with started_line(
-        tmp_path_factory.mktemp("backends"),
-        operator={"SYMFED_DRIFT_SECONDS": DRIFT_SECONDS},
-        node={"SYMFED_POLL_SECONDS": POLL_SECONDS},
-    ) as running_line:
-        for customer in CUSTOMERS:
-            running_line.new_customer(customer)
-        with restarting(running_line.installation):
-            yield running_line
+    """All parts, running."""
+    with quick_line(tmp_path_factory.mktemp("backends")) as running_line:
+        yield running_line
 
 
 Make = Callable[[Line, Path, ExitStack], Administered]

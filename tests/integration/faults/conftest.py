@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import httpx
 import pytest
@@ -20,8 +21,15 @@ CUSTOMERS = ("c1", "c2")
 @pytest.fixture(scope="package")
 def line(programs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Line]:
     """All parts, running."""
+    with quick_line(tmp_path_factory.mktemp("faults")) as running:
+        yield running
+
+
+@contextmanager
+def quick_line(folder: Path) -> Iterator[Line]:
+    """All parts with two customers; what no event tells is found soon, and what ends comes back."""
     with started_line(
-        tmp_path_factory.mktemp("faults"),
+        folder,
         operator={"SYMFED_DRIFT_SECONDS": DRIFT_SECONDS},
         node={"SYMFED_POLL_SECONDS": POLL_SECONDS},
     ) as running:
