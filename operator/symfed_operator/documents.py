@@ -14,9 +14,11 @@ from symfed_wire.documents import (
     FederationSettings,
     Member,
     NatsAddress,
+    parse_signed,
     sign_document,
     verify_document,
 )
+from symfed_wire.errors import MalformedError
 from symfed_wire.join import JoinAnswer
 from symfed_wire.quantities import parse_quantity
 from symfed_wire.resources import Federation, FederationSpec, Nats
@@ -87,6 +89,17 @@ def is_still_good(old: JoinAnswer, uuid: str, new: JoinAnswer) -> bool:
         return False
     member = first_document(old).member(uuid)
     return member is not None and member.state == "active"
+
+
+def newest_document(answer: JoinAnswer, stored: bytes | str) -> FederationDocument:
+    """The stored document, or that of the answer where it is newer.
+
+    Raises SignatureError or MalformedError when the stored one is not of the federation.
+    """
+    found = verify_document(parse_signed(stored), FEDERATION_CONTEXT, answer.document_key, FederationDocument)
+    if found.federation != answer.federation:
+        raise MalformedError(f"the federation document is of the federation {found.federation}")
+    return max(found, first_document(answer), key=lambda document: document.version)
 
 
 def first_document(answer: JoinAnswer) -> FederationDocument:

@@ -10,14 +10,9 @@ from symfed_operator.backends.aws.session import AwsSide
 from symfed_operator.backends.aws.subscription import Subscription
 from symfed_operator.backends.aws.topic import publish
 from symfed_operator.backends.base import BackendError, ExternalNameTakenError, Told
+from symfed_operator.documents import first_document, newest_document
 from symfed_wire.aws_layout import DOCUMENT_OBJECT, Pointer
-from symfed_wire.documents import (
-    FEDERATION_CONTEXT,
-    FederationDocument,
-    SignatureError,
-    parse_signed,
-    verify_document,
-)
+from symfed_wire.documents import FederationDocument, SignatureError
 from symfed_wire.errors import MalformedError
 from symfed_wire.join import AwsGrant, JoinAnswer
 from symfed_wire.node_config import AwsPlace
@@ -35,7 +30,7 @@ class AwsPeerSide:
         self._answer = answer
         self._grant = grant
         self._uuid = uuid
-        self._first = _verified(answer.document.model_dump_json(), answer)
+        self._first = first_document(answer)
         self._queue_name = queue_name(self._first.name, project)
         self._bucket = Bucket(side, answer.federation)
 
@@ -116,17 +111,7 @@ class AwsPeerSide:
         key = self._grant.prefix + DOCUMENT_OBJECT
         try:
             text = await read_object(self._side, self._grant.bucket, key)
-            newest = _verified(text, self._answer)
+            return newest_document(self._answer, text)
         except (BackendError, SignatureError, MalformedError) as error:
             _log.warning("peer %s: the federation document is not read: %s", self._uuid, error)
             return self._first
-        return max(newest, self._first, key=lambda document: document.version)
-
-
-def _verified(text: str, answer: JoinAnswer) -> FederationDocument:
-    document = verify_document(
-        parse_signed(text), FEDERATION_CONTEXT, answer.document_key, FederationDocument
-    )
-    if document.federation != answer.federation:
-        raise MalformedError(f"the federation document is of the federation {document.federation}")
-    return document

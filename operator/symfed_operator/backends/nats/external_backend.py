@@ -6,15 +6,8 @@ The admin's operator makes the stream of the document, each peer's own operator 
 from symfed_operator.backends.base import Applied, GoneMember, Told, WantedFederation, WantedMember
 from symfed_operator.backends.nats.external import OpenAccount, SharedAccount
 from symfed_operator.backends.nats.shared import address_of, document_layout, grant, member_layout
-from symfed_wire.documents import (
-    FEDERATION_CONTEXT,
-    FederationDocument,
-    NatsAddress,
-    SignatureError,
-    Signed,
-    parse_signed,
-    verify_document,
-)
+from symfed_operator.documents import first_document, newest_document
+from symfed_wire.documents import FederationDocument, NatsAddress, SignatureError, Signed
 from symfed_wire.errors import MalformedError
 from symfed_wire.join import JoinAnswer
 from symfed_wire.resources import FederationPeer
@@ -104,13 +97,8 @@ class ExternalNatsPeerSide:
 
     async def _newest_document(self, account: OpenAccount) -> FederationDocument:
         """The published one, unless it is forged or older than the one that came with the grant."""
-        given = self._verified(self._answer.document)
         stored = await account.stream(document_layout(self._answer.federation)).newest()
         try:
-            found = given if stored is None else self._verified(parse_signed(stored))
+            return first_document(self._answer) if stored is None else newest_document(self._answer, stored)
         except (MalformedError, SignatureError):
-            return given
-        return found if found.version > given.version else given
-
-    def _verified(self, signed: Signed) -> FederationDocument:
-        return verify_document(signed, FEDERATION_CONTEXT, self._answer.document_key, FederationDocument)
+            return first_document(self._answer)
