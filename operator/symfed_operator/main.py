@@ -25,6 +25,7 @@ from symfed_operator.queue import WorkQueue
 from symfed_operator.records import Records
 from symfed_operator.retention import free_retained
 from symfed_operator.settings import Settings
+from symfed_operator.tasks import end
 from symfed_operator.workers import work
 from symfed_wire.documents import describe_faults
 from symfed_wire.errors import SymfedError
@@ -152,10 +153,7 @@ async def _operate(
             for task in done:
                 task.result()
         finally:
-            for task in workers:
-                task.cancel()
-            watching.cancel()
-            await asyncio.gather(watching, *workers, return_exceptions=True)
+            await end({watching, *workers})
 
 
 @asynccontextmanager

@@ -5,13 +5,13 @@ Only these two have nats-py; nothing else in wire imports this file.
 
 import asyncio
 import ssl
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any, Final, TypedDict
 
 import nats.errors
 import nkeys
-from nats.aio.client import Client
+from nats.aio.client import DEFAULT_FLUSH_TIMEOUT, PING_PROTO, Client
 from nats.aio.msg import Msg
 from nats.protocol.parser import AWAITING_MSG_PAYLOAD, Parser
 
@@ -86,13 +86,33 @@ class CautiousClient(Client):
         old_style: bool = False,
         headers: dict[str, Any] | None = None,
     ) -> Msg:
-        """An answer. In Python 3.11, `wait_for` forgets a cancellation that comes together with it."""
-        task = asyncio.current_task()
-        before = task.cancelling() if task else 0
-        answer = await super().request(subject, payload, timeout, old_style, headers)
+        with _keeping_cancellation():
+            return await super().request(subject, payload, timeout, old_style, headers)
+
+    async def flush(self, timeout: int = DEFAULT_FLUSH_TIMEOUT) -> None:
+        with _keeping_cancellation():
+            await super().flush(timeout)
+
+    async def _send_ping(self, future: asyncio.Future[bool] | None = None) -> None:
+        # nats-py's PING overtakes what waits to be written, and so its PONG would say nothing of that.
+        self._pongs.append(asyncio.Future() if future is None else future)
+        await self._send_command(PING_PROTO)
+        await self._flush_pending()
+
+
+@contextmanager
+def _keeping_cancellation() -> Iterator[None]:
+    """Cancels what was cancelled in the block, though the block has dropped that.
+
+    nats-py drops a cancellation in some places, and Python 3.11's `wait_for` one that comes with the result.
+    """
+    task = asyncio.current_task()
+    before = task.cancelling() if task else 0
+    try:
+        yield
+    finally:
         if task and task.cancelling() > before:
             raise asyncio.CancelledError
-        return answer
 
 
 class NotConnectedError(Exception):
@@ -149,18 +169,19 @@ async def connect(
     connection = CautiousClient()
     try:
         async with asyncio.timeout(seconds):
-            await connection.connect(
-                list(hosts),
-                **login,
-                inbox_prefix=inbox,
-                name=name,
-                allow_reconnect=False,
-                max_reconnect_attempts=1,  # one try a host; the client would else try for minutes
-                reconnect_time_wait=0,
-                ping_interval=ping_seconds,
-                error_cb=note,
-                closed_cb=closed,
-            )
+            with _keeping_cancellation():
+                await connection.connect(
+                    list(hosts),
+                    **login,
+                    inbox_prefix=inbox,
+                    name=name,
+                    allow_reconnect=False,
+                    max_reconnect_attempts=1,  # one try a host; the client would else try for minutes
+                    reconnect_time_wait=0,
+                    ping_interval=ping_seconds,
+                    error_cb=note,
+                    closed_cb=closed,
+                )
     except (nats.errors.Error, OSError, TimeoutError) as error:
         await _let_go(connection)
         raise NotConnectedError([*faults, error]) from error
