@@ -22,6 +22,7 @@ from symfed_wire.join import JoinAnswer
 from symfed_wire.kube import CONFIG_MAPS, FEDERATIONS, NAMESPACES, PEERS, SECRETS, JsonObject, Kube, Resource
 from symfed_wire.names import invitation_claim
 from symfed_wire.resources import Condition, Federation, FederationPeer, find_condition
+from tests.integration.leftovers import remove_leftovers
 from tests.integration.servers import ControlPlane, NatsServer, free_port
 
 PROGRAMS = Path(sys.executable).parent
@@ -148,6 +149,7 @@ def running_installation(control_plane: ControlPlane, folder: Path) -> Iterator[
 @contextmanager
 def installed(control_plane: ControlPlane, folder: Path) -> Iterator[Installation]:
     """A namespace with the chart's accounts and rights, and NATS with its bootstrap; no part runs yet."""
+    remove_leftovers(control_plane)
     namespace = f"system-{secrets.token_hex(4)}"
     body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
     control_plane.apply(dict(body), f"/api/v1/namespaces/{namespace}")

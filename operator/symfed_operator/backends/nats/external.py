@@ -16,7 +16,7 @@ from symfed_wire.nats_client import LoginOptions, login_options
 from symfed_wire.node_config import NatsLogin
 
 _CONNECT_SECONDS = 10.0
-_REQUEST_SECONDS = 5.0
+REQUEST_SECONDS = 5.0
 ALL_SECONDS = 60.0  # who has the login may answer in the server's place, and never end
 _LEAST_PAYLOAD = (512 << 10) + 4096  # a chunk, its seal and its headers
 _DENIED = "permissions violation"
@@ -80,7 +80,7 @@ class OpenAccount:
 
     def __init__(self, connection: Client, where: str) -> None:
         self._connection = connection
-        self._jetstream = connection.jetstream(timeout=_REQUEST_SECONDS)
+        self._jetstream = connection.jetstream(timeout=REQUEST_SECONDS)
         self._where = where
 
     def check(self) -> str:
