@@ -253,19 +253,20 @@ class Customer:
         return found
 
     async def condition(
-        self, resource: Resource, name: str, kind: str, status: str, reason: str = ""
+        self, resource: Resource, name: str, kind: str, status: str, reason: str = "", words: str = ""
     ) -> Condition:
-        """Wait for a condition with this status, and reason if given."""
+        """Wait for a condition with this status, and if given with this reason and these words."""
 
         async def read() -> Condition | None:
             if resource is FEDERATIONS:
                 found = find_condition((await self.federation(name)).status.conditions, kind)
             else:
                 found = find_condition((await self.peer(name)).status.conditions, kind)
-            is_it = found is not None and found.status == status and reason in ("", found.reason)
-            return found if is_it else None
+            if found is None or found.status != status or reason not in ("", found.reason):
+                return None
+            return found if words in found.message else None
 
-        return await self.until(f"{resource.kind} {name}: {kind}={status} {reason}", read)
+        return await self.until(f"{resource.kind} {name}: {kind}={status} {reason} {words}".rstrip(), read)
 
     async def there(self, resource: Resource, name: str) -> JsonObject:
         """Wait for an object."""

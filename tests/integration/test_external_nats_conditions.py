@@ -84,8 +84,7 @@ async def test_a_login_that_is_wrong_or_changes(admin: Customer, tmp_path: Path)
             f"NATS at {nats.url} refuses the login that all members of the federation share. "
             f"Check Secret {admin.namespace}/login"
         )
-        waits = await admin.condition(PEERS, "one", "Joined", "False", "AwaitingAdmin")
-        assert waits.message.startswith("Federation fed: ")
+        await admin.condition(PEERS, "one", "Joined", "False", "AwaitingAdmin", "Federation fed: ")
         await put_login(admin, str(PASSWORD.login.password))
         made = await admin.condition(FEDERATIONS, "fed", "BackendReady", "True", "Current")
         assert made.message == "stream and document are as they must be"
