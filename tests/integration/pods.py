@@ -88,6 +88,8 @@ class PodRunner:
         self._ended.set()
         self._thread.join(30)
         for pod in self._pods.values():
+            pod.process.terminate()
+        for pod in self._pods.values():
             pod.stop()
 
     def find(self, namespace: str, name: str) -> Pod | None:
