@@ -12,6 +12,7 @@ from tests.cluster.gobuild import ProgramMissingError, can_build, program
 from tests.integration.aws_servers import AwsServer, running
 from tests.integration.gateway import NewTenant, Nodes, RunningGateway, Tenant, started_gateway
 from tests.integration.line import Line, started_line
+from tests.integration.operator_process import Installation, installed
 from tests.integration.servers import ControlPlane, wait_until
 
 PROGRAMS = ("etcd", "kube-apiserver", "kubectl", "nats-server")
@@ -68,6 +69,16 @@ def line(programs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[L
     """All parts, running, once for the whole run; tests keep apart by customers."""
     with started_line(tmp_path_factory.mktemp("line")) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def quick_operator(
+    control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Installation]:
+    """An operator that looks often, as nothing tells it of a Secret."""
+    with installed(control_plane, tmp_path_factory.mktemp("operator")) as installation:
+        installation.start_operator(SYMFED_DRIFT_SECONDS="1")
+        yield installation
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Secrets with credentials hold up nothing: neither one that is named no more, nor one that is missing."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,22 +8,13 @@ from symfed_wire.kube import FEDERATIONS, NAMESPACES, PEERS, SECRETS, JsonObject
 from symfed_wire.names import FINALIZER
 from symfed_wire.resources import ObjectMeta
 from tests.integration.external_nats import PASSWORD, external_server
-from tests.integration.operator_process import Customer, Installation, installed, new_customer
-from tests.integration.servers import ControlPlane, free_port
-
-
-@pytest.fixture(scope="module")
-def installation(
-    control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Installation]:
-    with installed(control_plane, tmp_path_factory.mktemp("operator")) as running:
-        running.start_operator(SYMFED_DRIFT_SECONDS="1")
-        yield running
+from tests.integration.operator_process import Customer, Installation, new_customer
+from tests.integration.servers import free_port
 
 
 @pytest.fixture
-async def customer(installation: Installation, kube: Kube) -> Customer:
-    return await new_customer(installation, kube)
+async def customer(quick_operator: Installation, kube: Kube) -> Customer:
+    return await new_customer(quick_operator, kube)
 
 
 async def make_login(customer: Customer, name: str) -> None:

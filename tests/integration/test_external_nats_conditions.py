@@ -9,27 +9,15 @@ import pytest
 
 from symfed_wire.kube import FEDERATIONS, PEERS, SECRETS, JsonObject, Kube
 from tests.integration.external_nats import PASSWORD, ExternalNats, external_server
-from tests.integration.operator_process import Customer, Installation, installed, new_customer
-from tests.integration.servers import ControlPlane
+from tests.integration.operator_process import Customer, Installation, new_customer
 
 NEW_PASSWORD = "an0ther pass"
 
 
-@pytest.fixture(scope="module")
-def installation(
-    control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Installation]:
-    """An operator that looks often, as nothing tells it of a Secret."""
-    with installed(control_plane, tmp_path_factory.mktemp("operator")) as running:
-        running.start_operator(SYMFED_DRIFT_SECONDS="1")
-        running.start_gateway()
-        yield running
-
-
 @pytest.fixture
-async def admin(installation: Installation, kube: Kube) -> Customer:
+async def admin(quick_operator: Installation, kube: Kube) -> Customer:
     """A customer with a namespace of its own."""
-    return await new_customer(installation, kube)
+    return await new_customer(quick_operator, kube)
 
 
 @contextmanager

@@ -30,6 +30,7 @@ from tests.integration.external_nats import (
     Way,
     external_server,
 )
+from tests.integration.fake_nats import listening
 from tests.integration.servers import free_port
 
 SOON = 8.0
@@ -120,15 +121,11 @@ async def test_an_address_that_is_none(address: str, words: str) -> None:
 async def of_a_server_that_says(greeting: bytes) -> BackendError:
     """What is said of one that hangs up when it has been told anything."""
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(greeting)
+    async def serve(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
         await reader.readline()
-        writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1")
-    async with server:
-        port = server.sockets[0].getsockname()[1]
-        return await fault(SharedAccount((f"nats://127.0.0.1:{port}",), NatsLogin(), "Secret nats"))
+    async with listening(serve, greeting) as address:
+        return await fault(SharedAccount((address,), NatsLogin(), "Secret nats"))
 
 
 async def test_a_server_that_says_nothing() -> None:
@@ -225,9 +222,8 @@ async def as_old(nats: ExternalNats) -> AsyncIterator[str]:
         far_reader, far_writer = await asyncio.open_connection("127.0.0.1", nats.server.port)
         await asyncio.gather(copy(reader, far_writer), copy(far_reader, writer))
 
-    server = await asyncio.start_server(serve, "127.0.0.1")
-    async with server:
-        yield f"nats://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with listening(serve, greeting=b"") as address:
+        yield address
 
 
 async def test_an_old_server_is_used_with_a_warning(programs: None, tmp_path: Path) -> None:

@@ -2,9 +2,8 @@
 
 import asyncio
 import json
-import resource
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
@@ -16,34 +15,25 @@ from symfed_operator.backends.nats.external_backend import ExternalNatsBackend
 from symfed_wire.documents import Signed
 from symfed_wire.node_config import NatsLogin
 from tests.integration.external_federation import ExternalFederation
+from tests.integration.fake_nats import Serve, listening
+from tests.integration.memory import memory_below
 
-INFO = b'INFO {"server_id":"x","version":"2.14.9","max_payload":1048576,"headers":true} \r\n'
 WANTED = ExternalFederation(None, ()).wanted  # type: ignore[arg-type]  # its server is not used
 STATE = {"messages": 0, "bytes": 0, "first_seq": 0, "last_seq": 0, "consumer_count": 0}
 
-Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-
 
 @asynccontextmanager
-async def hostile(answer: Answer) -> AsyncIterator[ExternalNatsBackend]:
+async def hostile(answer: Serve) -> AsyncIterator[ExternalNatsBackend]:
     """A server that lets everybody in, and then does what it likes."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(INFO)
-        try:
-            while b"PING" not in await reader.readline():
-                pass
-            writer.write(b"PONG\r\n")
-            await answer(reader, writer)
-        except ConnectionError:
-            writer.close()
+        while b"PING" not in await reader.readline():
+            pass
+        writer.write(b"PONG\r\n")
+        await answer(reader, writer)
 
-    server = await asyncio.start_server(serve, "127.0.0.1")
-    address = f"nats://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    try:
+    async with listening(serve) as address:
         yield ExternalNatsBackend(SharedAccount((address,), NatsLogin(), "Secret nats"))
-    finally:
-        server.close()
 
 
 @pytest.mark.parametrize("start", [b"MSG x 1 9999999999999\r\n", b"INFO {", b"-ERR '", b"nonsense"])
@@ -56,14 +46,11 @@ async def test_a_message_without_end_is_not_kept(monkeypatch: pytest.MonkeyPatch
             writer.write(b"x" * (1 << 20))
             await writer.drain()
 
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     started = time.monotonic()
     async with hostile(send) as backend:
-        with pytest.raises(UnreachableError):
+        with memory_below(100 << 20), pytest.raises(UnreachableError):
             await backend.apply(WANTED)
     assert time.monotonic() - started < 4
-    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    assert grown < 100 << 10  # KiB
 
 
 async def answer_each(

@@ -8,8 +8,7 @@ import pytest
 from nats.aio.msg import Msg
 
 from symfed_wire.nats_client import CautiousClient
-
-INFO = b'INFO {"server_id":"x","version":"2.14.9","max_payload":1048576,"headers":true} \r\n'
+from tests.integration.fake_nats import listening
 
 
 class Server:
@@ -19,7 +18,6 @@ class Server:
         self.told = list[bytes]()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(INFO)
         while line := await reader.readline():
             command, *arguments = line.split()
             self.told.append(command)
@@ -28,15 +26,13 @@ class Server:
             if command == b"PUB":
                 await reader.readline()
                 writer.write(b"MSG %s 1 2\r\nok\r\n" % arguments[1])
-        writer.close()
 
 
 @asynccontextmanager
 async def connected(client: CautiousClient) -> AsyncIterator[Server]:
     server = Server()
-    listening = await asyncio.start_server(server.serve, "127.0.0.1")
-    async with listening:
-        await client.connect(f"nats://127.0.0.1:{listening.sockets[0].getsockname()[1]}")
+    async with listening(server.serve) as address:
+        await client.connect(address)
         server.told.clear()
         yield server
         await client.close()

@@ -51,9 +51,10 @@ class _BoundedParser(Parser):
 
 
 class CautiousClient(Client):
-    """nats-py's client, which else tells a password in plain text to whoever answers a tls:// address.
+    """nats-py's client for servers that may be anybody's, since another party to a federation may name them.
 
-    WebSockets it does not speak: an address can be what another party to a federation says.
+    It tells no password in plain text to who answers a tls:// address, speaks no WebSockets, and keeps no
+    message without end. What is cancelled ends, and a flush comes after all that was to be written.
     """
 
     def __init__(self) -> None:
@@ -89,9 +90,9 @@ class CautiousClient(Client):
         with _keeping_cancellation():
             return await super().request(subject, payload, timeout, old_style, headers)
 
-    async def flush(self, timeout: int = DEFAULT_FLUSH_TIMEOUT) -> None:
+    async def flush(self, timeout: float = DEFAULT_FLUSH_TIMEOUT) -> None:
         with _keeping_cancellation():
-            await super().flush(timeout)
+            await super().flush(timeout)  # type: ignore[arg-type]  # a float will do
 
     async def _send_ping(self, future: asyncio.Future[bool] | None = None) -> None:
         # nats-py's PING overtakes what waits to be written, and so its PONG would say nothing of that.
@@ -145,7 +146,7 @@ async def connect(
     on_error: Callable[[Exception], None],
     on_closed: Callable[[], None] = lambda: None,
     ping_seconds: int = 120,
-) -> Client:
+) -> CautiousClient:
     """A connection that is not renewed behind the caller's back, so that refused credentials fail at once.
 
     Args:

@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 from secrets import token_hex
 
 import nkeys
-from nats.aio.client import Client
 
 from symfed_node.exchange.base import ExchangeError, LoginRefusedError, RefusedError
 from symfed_wire.join import NatsGrant
-from symfed_wire.nats_client import LoginOptions, NotConnectedError, connect, login_options
+from symfed_wire.nats_client import CautiousClient, LoginOptions, NotConnectedError, connect, login_options
 from symfed_wire.node_config import NatsLogin, PeerSecrets
 
 log = logging.getLogger(__name__)
@@ -56,7 +55,7 @@ async def dial(
     *,
     on_error: Callable[[Exception], None],
     on_closed: Callable[[], None],
-) -> Client:
+) -> CautiousClient:
     """A connection of one of the peer's users; see `connect`.
 
     Raises:

@@ -18,7 +18,6 @@ from typing import Final
 
 import nats.errors
 import nats.js.errors
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js.api import PubAck, StreamState
 from nats.js.client import JetStreamContext
@@ -40,6 +39,7 @@ from symfed_node.exchange.nats_subjects import Place, Subjects
 from symfed_wire.documents import Member, Signed, SnapshotHead, parse_signed
 from symfed_wire.errors import MalformedError
 from symfed_wire.join import NatsGrant
+from symfed_wire.nats_client import CautiousClient
 from symfed_wire.node_config import NatsLogin, PeerSecrets
 from symfed_wire.sealing import ChunkSealer
 
@@ -59,8 +59,8 @@ class NatsExchange:
         self._grant = grant
         self._subjects = Subjects(peer, grant)
         self._users = users_of(peer, grant, secrets, login)
-        self._writer: Client | None = None
-        self._reader: Client | None = None
+        self._writer: CautiousClient | None = None
+        self._reader: CautiousClient | None = None
         self._last_fault: Exception | None = None
         self._confirmed: StreamState | None = None
         """of the own stream, when the stored snapshot was last seen to be whole"""
@@ -78,7 +78,7 @@ class NatsExchange:
         return ""
 
     @property
-    def _connections(self) -> tuple[Client | None, Client | None]:
+    def _connections(self) -> tuple[CautiousClient | None, CautiousClient | None]:
         return self._writer, self._reader
 
     async def open(self, on_wake: OnWake) -> None:
@@ -94,7 +94,7 @@ class NatsExchange:
         with self._in_words("the wake-ups"):
             await self._reader.subscribe(self._grant.heads, cb=on_message)
             await self._reader.subscribe(f"{self._grant.ask}.*", cb=on_message)
-            await self._reader.flush(timeout=self.request_timeout)  # type: ignore[arg-type]  # a float will do
+            await self._reader.flush(timeout=self.request_timeout)
 
     async def close(self) -> None:
         """See `Backend.close`."""
@@ -172,9 +172,9 @@ class NatsExchange:
         reader = self._open(self._reader)
         with self._in_words("asking the others to publish"):
             await reader.publish(f"{self._grant.ask}.{self._peer}", b"")
-            await reader.flush(timeout=self.request_timeout)  # type: ignore[arg-type]  # a float will do
+            await reader.flush(timeout=self.request_timeout)
 
-    async def _dial(self, user: User, on_wake: OnWake) -> Client:
+    async def _dial(self, user: User, on_wake: OnWake) -> CautiousClient:
         def note(fault: Exception) -> None:
             self._last_fault = fault
 
@@ -271,7 +271,7 @@ class NatsExchange:
     def _stream(self) -> JetStreamContext:
         return self._open(self._writer).jetstream(timeout=self.request_timeout)
 
-    def _open(self, connection: Client | None) -> Client:
+    def _open(self, connection: CautiousClient | None) -> CautiousClient:
         if connection is None:
             raise ExchangeError("the connection to NATS is not open")
         return connection
